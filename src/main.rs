@@ -1,0 +1,2 @@
+//! Which role am I called as, and with which status do I end.
+fn main() {}
