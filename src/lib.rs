@@ -8,4 +8,6 @@
 
 pub mod moment;
 pub mod protocol;
+pub mod signal;
 pub mod spec;
+pub mod supervisor;
