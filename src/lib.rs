@@ -7,7 +7,14 @@
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
 
 pub mod moment;
-pub mod protocol;
 pub mod signal;
 pub mod spec;
+
+pub mod protocol;
+
 pub mod supervisor;
+
+pub mod init;
+pub mod journal;
+
+pub mod sys;

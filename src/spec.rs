@@ -218,6 +218,24 @@ pub struct LogSpec {
     pub merge: bool,
 }
 
+impl LogSpec {
+    /// The name of a log file for one instance.
+    pub fn path_for(&self, path: &str, id: u32) -> String {
+        match path.strip_suffix(".log") {
+            Some(stem) if !self.merge => format!("{stem}-{id}.log"),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// The name of a pid file for one instance.
+pub fn pid_path(path: &str, id: u32, alone: bool) -> String {
+    match path.strip_suffix(".pid") {
+        Some(stem) if !alone => format!("{stem}-{id}.pid"),
+        _ => path.to_owned(),
+    }
+}
+
 /// How output is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogMode {

@@ -148,6 +148,8 @@ pub enum Action {
     Kill(Run),
     /// Send a signal to the main process of a run.
     Signal(Run, i32),
+    /// From here on everything ends.
+    Stopping,
     /// The instance is gone for good; let go of what was kept for it.
     Forget(InstanceId),
     /// Something happened that people want to know.

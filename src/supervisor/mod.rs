@@ -164,7 +164,7 @@ impl Supervisor {
                     .filter_map(|instance| instance.phase.main())
                     .map(|(run, _)| Action::Signal(run, signal)),
             ),
-            Event::Shutdown => self.shut_down(now),
+            Event::Shutdown => self.shut_down(now, actions),
         }
     }
 
@@ -179,7 +179,7 @@ impl Supervisor {
                 }
             }
             moved |= self.forget_the_gone(actions);
-            moved |= self.heed_critical_apps(now);
+            moved |= self.heed_critical_apps(now, actions);
             if !moved {
                 return;
             }
@@ -420,7 +420,7 @@ impl Supervisor {
         concerned
     }
 
-    fn shut_down(&mut self, now: Moment) {
+    fn shut_down(&mut self, now: Moment, actions: &mut Vec<Action>) {
         if self.stopping.is_some() {
             self.hurry(now);
             return;
@@ -439,11 +439,12 @@ impl Supervisor {
             one_shot && unfinished
         });
         let interrupts = interrupts.map(|instance| instance.id);
-        self.begin_stop(now, Stopping::Requested { interrupts });
+        self.begin_stop(now, Stopping::Requested { interrupts }, actions);
     }
 
-    fn begin_stop(&mut self, now: Moment, stopping: Stopping) {
+    fn begin_stop(&mut self, now: Moment, stopping: Stopping, actions: &mut Vec<Action>) {
         self.stopping = Some(stopping);
+        actions.push(Action::Stopping);
         if let Some(limit) = self.shutdown_timeout {
             self.no_later_than(now.plus(limit));
         }
@@ -628,7 +629,7 @@ impl Supervisor {
     }
 
     /// An app that is critical and cannot run any more takes the container with it.
-    fn heed_critical_apps(&mut self, now: Moment) -> bool {
+    fn heed_critical_apps(&mut self, now: Moment, actions: &mut Vec<Action>) -> bool {
         if self.stopping.is_some() {
             return false;
         }
@@ -647,7 +648,7 @@ impl Supervisor {
             return false;
         };
         let status = self.status_of(culprit);
-        self.begin_stop(now, Stopping::Critical { culprit, status });
+        self.begin_stop(now, Stopping::Critical { culprit, status }, actions);
         true
     }
 

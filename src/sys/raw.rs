@@ -87,10 +87,7 @@ fn disposition(signal: i32) -> usize {
     let mut old = KernelSigaction::default();
     // SAFETY: only asks; `old` is the structure that the kernel fills.
     let result = unsafe {
-        call(
-            libc::SYS_rt_sigaction,
-            [signal as usize, 0, (&raw mut old) as usize, 8, 0, 0],
-        )
+        call(libc::SYS_rt_sigaction, [signal as usize, 0, (&raw mut old) as usize, 8, 0, 0])
     };
     if result == 0 { old.handler } else { libc::SIG_DFL }
 }
@@ -102,10 +99,7 @@ pub(super) fn set_default(signal: i32) {
     let new = KernelSigaction::default();
     // SAFETY: sets SIG_DFL, which has no handler that could run.
     unsafe {
-        call(
-            libc::SYS_rt_sigaction,
-            [signal as usize, (&raw const new) as usize, 0, 8, 0, 0],
-        );
+        call(libc::SYS_rt_sigaction, [signal as usize, (&raw const new) as usize, 0, 8, 0, 0]);
     }
 }
 
@@ -116,7 +110,9 @@ pub(super) fn signalfd(mask: u64) -> Result<i32, i32> {
     let result = unsafe {
         call(libc::SYS_signalfd4, [usize::MAX, (&raw const mask) as usize, 8, flags, 0, 0])
     };
-    i32::try_from(result).map_err(|_| libc::EINVAL).and_then(|fd| if fd < 0 { Err(-fd) } else { Ok(fd) })
+    i32::try_from(result)
+        .map_err(|_| libc::EINVAL)
+        .and_then(|fd| if fd < 0 { Err(-fd) } else { Ok(fd) })
 }
 
 /// Hands on a queued signal with the value its sender gave it (sigqueue(3)).
