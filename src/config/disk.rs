@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::fault::Fault;
+use super::fault::{Fault, Faults};
 use super::identity::{Accounts, User};
 use super::programs::{Entry, Files};
 
@@ -35,6 +35,18 @@ pub fn read_source(path: &Path) -> Result<String, Box<Fault>> {
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         fault(format!("line {line} is not UTF-8"))
     })
+}
+
+/// The texts of several files, or every reason why some cannot be read.
+pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<String>, Faults> {
+    let (mut texts, mut faults) = (Vec::with_capacity(paths.len()), Vec::new());
+    for path in paths {
+        match read_source(path) {
+            Ok(text) => texts.push(text),
+            Err(fault) => faults.push(*fault),
+        }
+    }
+    if faults.is_empty() { Ok(texts) } else { Err(Faults { faults, warnings: Vec::new(), more: 0 }) }
 }
 
 fn reason(error: &io::Error) -> String {
