@@ -184,7 +184,10 @@ mod tests {
             only: vec!["web,db".into()],
             ..Options::default()
         };
-        assert_eq!(parsed(&["--json", "a.json", "--env", "prod", "--only=web,db", "-"]), Ok(expected));
+        assert_eq!(
+            parsed(&["--json", "a.json", "--env", "prod", "--only=web,db", "-"]),
+            Ok(expected)
+        );
     }
 
     #[test]

@@ -15,12 +15,27 @@ use serde_json::{Value, json};
 /// File, key, our value, and why it is not PM2's. A value of null: the key may have any value.
 fn other_values() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     vec![
-        ("k-run_as_user", "env", json!({"HOME": "/nonexistent"}), "the old name of uid still means uid"),
+        (
+            "k-run_as_user",
+            "env",
+            json!({"HOME": "/nonexistent"}),
+            "the old name of uid still means uid",
+        ),
         ("k-stopExitCodes", "stop_exit_codes", json!([1]), "a list stays a list"),
-        ("script-with-space", "args", json!(["-c", "sleep 5 \"$@\"", "sleep 5", "lost"]), "PM2 loses the arguments"),
+        (
+            "script-with-space",
+            "args",
+            json!(["-c", "sleep 5 \"$@\"", "sleep 5", "lost"]),
+            "PM2 loses the arguments",
+        ),
         ("v-env-01", "env", json!({"X": "1"}), "PM2 makes one variable of each character"),
         ("v-restart_delay-04", "restart_delay", json!(0), "there is no negative time"),
-        ("v-stop_exit_codes-04", "stop_exit_codes", json!([0, 143]), "numbers, however they were written"),
+        (
+            "v-stop_exit_codes-04",
+            "stop_exit_codes",
+            json!([0, 143]),
+            "numbers, however they were written",
+        ),
         ("v-stop_exit_codes-06", "stop_exit_codes", json!([]), "PM2 makes NaN of an empty list"),
         ("v-watch-02", "watch", json!(true), "PM2 watches a path named true"),
         ("v-watch-03", "watch", json!(false), "PM2 watches a path named false"),
@@ -66,15 +81,22 @@ fn every_probe_agrees_with_pm2_or_is_a_known_exception() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let Some(name) = name.strip_suffix(".json").filter(|name| !name.ends_with(".expected")) else { continue };
+        let Some(name) = name.strip_suffix(".json").filter(|name| !name.ends_with(".expected"))
+        else {
+            continue;
+        };
         count += 1;
         let text = fs::read_to_string(&path).unwrap();
         let expected = fs::read_to_string(folder.join(format!("{name}.expected.json"))).unwrap();
         let expected: Value = serde_json::from_str(&expected).unwrap();
         let is_ok = expected["stage"] == "ok";
         match machine.explain(&text) {
-            Err(faults) if is_ok && !REFUSED.iter().any(|(refused, _)| *refused == name) => complaints.push(format!("{name}: {faults}")),
-            Ok(_) if !is_ok && !ACCEPTED.iter().any(|(accepted, _)| *accepted == name) => complaints.push(format!("{name}: accepted")),
+            Err(faults) if is_ok && !REFUSED.iter().any(|(refused, _)| *refused == name) => {
+                complaints.push(format!("{name}: {faults}"))
+            }
+            Ok(_) if !is_ok && !ACCEPTED.iter().any(|(accepted, _)| *accepted == name) => {
+                complaints.push(format!("{name}: accepted"))
+            }
             Ok((_, ours)) if is_ok => {
                 if REFUSED.iter().any(|(refused, _)| *refused == name) {
                     complaints.push(format!("{name}: is in REFUSED and was not refused"));

@@ -95,9 +95,12 @@ fn build<'n>(
     let name = name(&given, script, loader)?;
     let identity = identity(&given, loader.context.accounts, &mut loader.report);
     let resolved = resolved(&given, script, &variables, loader);
-    for remark in &resolved.remarks {
-        let at = given.item(Key::Script).map_or(node.at, |item| item.node.at);
-        loader.report.warn(at, remark);
+    for (key, remark) in &resolved.remarks {
+        let (name, at) = match given.item(*key).or(given.item(Key::Script)) {
+            Some(item) => (item.written, item.node.at),
+            None => (key.name(), node.at),
+        };
+        loader.report.warn(at, format!("{name}: {remark}"));
     }
     let env = environment(&variables, &given, &resolved, identity.as_ref());
     check_lengths(&resolved, node.at, &mut loader.report);

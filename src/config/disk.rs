@@ -46,7 +46,11 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<String>, Faults> {
             Err(fault) => faults.push(*fault),
         }
     }
-    if faults.is_empty() { Ok(texts) } else { Err(Faults { faults, warnings: Vec::new(), more: 0 }) }
+    if faults.is_empty() {
+        Ok(texts)
+    } else {
+        Err(Faults { faults, warnings: Vec::new(), more: 0 })
+    }
 }
 
 fn reason(error: &io::Error) -> String {

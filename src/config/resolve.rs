@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::keys::Key;
 use super::paths;
 use super::programs::{Entry, Programs};
 use crate::spec::Found;
@@ -46,7 +47,7 @@ pub(super) struct Resolved {
     /// A script with a space was handed to this shell.
     pub(super) shell: Option<&'static str>,
     /// Odd things to tell.
-    pub(super) remarks: Vec<String>,
+    pub(super) remarks: Vec<(Key, String)>,
 }
 
 pub(super) fn resolve(
@@ -66,7 +67,7 @@ struct Resolver<'w, 'p, 'f> {
     wanted: &'w Wanted<'w>,
     bases: &'w Bases<'w>,
     programs: &'p mut Programs<'f>,
-    remarks: Vec<String>,
+    remarks: Vec<(Key, String)>,
 }
 
 /// The chosen way of running a file.
@@ -93,7 +94,7 @@ impl Resolver<'_, '_, '_> {
             }
         }
         let hint = if given.starts_with('~') { "; \"~\" is not expanded here" } else { "" };
-        self.remarks.push(format!("cwd: there is no directory \"{path}\"{hint}"));
+        self.remarks.push((Key::Cwd, format!("there is no directory \"{path}\"{hint}")));
         Some(path)
     }
 
@@ -108,9 +109,7 @@ impl Resolver<'_, '_, '_> {
             return self.by_shell(explicit);
         }
         if found == Found::Nowhere {
-            self.remarks.push(format!(
-                "script: cannot find \"{script}\": no \"{file}\", and no such program in PATH"
-            ));
+            self.miss(&file);
         }
         let way = match explicit {
             Some(name) if name == "none" => Way::Itself(runtime(paths::base_name(&file))),
@@ -120,7 +119,7 @@ impl Resolver<'_, '_, '_> {
         match way {
             Way::Itself(runtime) => {
                 if !self.wanted.interpreter_args.is_empty() {
-                    self.remarks.push("node_args: no effect without an interpreter".into());
+                    self.remarks.push((Key::NodeArgs, "no effect without an interpreter".into()));
                 }
                 let argv = self.argv(&[&file]);
                 Resolved {
@@ -150,6 +149,17 @@ impl Resolver<'_, '_, '_> {
         }
     }
 
+    /// Said once: where the directory is missing, everything in it is.
+    fn miss(&mut self, file: &str) {
+        if self.remarks.iter().any(|(key, _)| *key == Key::Cwd) {
+            return;
+        }
+        let script = self.wanted.script;
+        let also = if script.contains('/') { "" } else { ", and no such program in PATH" };
+        self.remarks
+            .push((Key::Script, format!("cannot find \"{script}\": there is no \"{file}\"{also}")));
+    }
+
     fn argv(&self, front: &[&str]) -> Vec<Box<str>> {
         front
             .iter()
@@ -163,7 +173,7 @@ impl Resolver<'_, '_, '_> {
         let name = self.wanted.interpreter?;
         match name.split_once('@') {
             Some((program @ ("node" | "bun"), version)) => {
-                self.remarks.push(format!("interpreter: versions are not managed here; \"{program}\" from PATH is used instead of version {version}"));
+                self.remarks.push((Key::Interpreter, format!("versions are not managed here; \"{program}\" from PATH is used instead of version {version}")));
                 Some(program.into())
             }
             _ => Some(name.into()),
@@ -261,7 +271,8 @@ impl Resolver<'_, '_, '_> {
             if !found.is_empty() {
                 return found;
             }
-            self.remarks.push(format!("interpreter: cannot find \"{name}\" in PATH"));
+            self.remarks
+                .push((Key::Interpreter, format!("cannot find interpreter \"{name}\" in PATH")));
             return vec![self.programs.first_place(name, self.wanted.path)];
         }
         let path = paths::resolve(cwd.unwrap_or(self.bases.working), name);
@@ -269,7 +280,7 @@ impl Resolver<'_, '_, '_> {
         let chosen =
             [&path, &beside].into_iter().find(|path| self.programs.files().look(path).is_some());
         if chosen.is_none() {
-            self.remarks.push(format!("interpreter: there is no \"{path}\""));
+            self.remarks.push((Key::Interpreter, format!("there is no interpreter \"{path}\"")));
         }
         vec![chosen.unwrap_or(&path).as_str().into()]
     }

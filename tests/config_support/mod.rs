@@ -95,7 +95,11 @@ impl Machine {
     /// The messages of the faults of `text`.
     pub fn faults(&self, text: &str) -> Vec<String> {
         let faults = self.load(text).expect_err("a fault");
-        faults.faults.iter().map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.message)).collect()
+        faults
+            .faults
+            .iter()
+            .map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.message))
+            .collect()
     }
 
     /// The warnings of `text`.
