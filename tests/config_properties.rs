@@ -22,7 +22,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         (-(1_i64 << 53) + 1..1_i64 << 53).prop_map(Value::from),
-        (-1e300..1e300_f64)
+        (-1e9..1e9_f64)
             .prop_filter("whole numbers print otherwise", |number| number.fract() != 0.0)
             .prop_map(Value::from),
         text.prop_map(Value::from),

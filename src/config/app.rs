@@ -147,10 +147,10 @@ fn name(given: &Given<'_>, script: &str, loader: &mut Loader<'_>) -> Option<Box<
         || base[..base.len() - paths::extension(base).len()].to_owned(),
         str::to_owned,
     );
-    if given.flag(Key::AppendEnvToName) == Some(true) {
-        if let Some(env_name) = loader.context.env_name {
-            name = format!("{name}-{env_name}");
-        }
+    if given.flag(Key::AppendEnvToName) == Some(true)
+        && let Some(env_name) = loader.context.env_name
+    {
+        name = format!("{name}-{env_name}");
     }
     let fault = if name.is_empty() {
         Some("name: expected a name, because the script has none to take it from".to_owned())
@@ -215,10 +215,10 @@ fn environment(
     if resolved.runtime == Runtime::Python && has(&env, "PYTHONUNBUFFERED").is_none() {
         env.push(("PYTHONUNBUFFERED".into(), "1".into()));
     }
-    if let Some(home) = identity.and_then(|identity| identity.home.as_ref()) {
-        if has(&env, "HOME").is_none() {
-            env.push(("HOME".into(), home.clone()));
-        }
+    if let Some(home) = identity.and_then(|identity| identity.home.as_ref())
+        && has(&env, "HOME").is_none()
+    {
+        env.push(("HOME".into(), home.clone()));
     }
     env.into()
 }

@@ -202,10 +202,10 @@ fn environment(draft: &Draft<'_>) -> Json {
         all.insert(variable.name.to_string(), value);
     }
     let has_home = draft.variables.iter().any(|variable| variable.name == "HOME");
-    if let (Some(identity), false) = (&draft.app.command.identity, has_home) {
-        if let Some(home) = &identity.home {
-            all.insert("HOME".into(), json!(home));
-        }
+    if let (Some(identity), false) = (&draft.app.command.identity, has_home)
+        && let Some(home) = &identity.home
+    {
+        all.insert("HOME".into(), json!(home));
     }
     Json::Object(all)
 }

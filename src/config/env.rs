@@ -36,10 +36,10 @@ pub(super) fn variables<'n>(
     // The other environments are checked even if they are not chosen.
     let mut overlays = Vec::new();
     if let Some(node) = deploy {
-        overlays.push(read("deploy", node, report));
+        overlays.push(read("deploy.env", node, report));
     }
     for (name, node) in &given.environments {
-        let variables = read(name, node, report);
+        let variables = read(&format!("env_{name}"), node, report);
         if chosen == Some(name) {
             overlays.push(variables);
         }

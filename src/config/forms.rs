@@ -159,7 +159,12 @@ fn number(node: &Node<'_>) -> Option<f64> {
 }
 
 pub(super) fn whole(node: &Node<'_>, from: i64, to: i64) -> Form<i64> {
-    let expected = || Misfit::Expected(Cow::Owned(format!("a whole number from {from} to {to}")));
+    let expected = || {
+        Misfit::Expected(Cow::Owned(match from {
+            -1 => "a whole number, or -1 for no limit".into(),
+            _ => format!("a whole number from {from} to {to}"),
+        }))
+    };
     let number = number(node).filter(|number| number.fract() == 0.0).ok_or_else(expected)?;
     let number = units::truncated(number);
     (from..=to).contains(&number).then_some(number).ok_or_else(expected)
@@ -198,7 +203,7 @@ fn list<'n>(node: &'n Node<'_>) -> Form<Vec<Cow<'n, str>>> {
                 Value::Text(_) | Value::Number(_) | Value::Bool(_) => Ok(item.to_text()),
                 _ => Err(Misfit::At(
                     item.at,
-                    format!("expected a string, found {}", item.describe()),
+                    format!("expected a string; found {}", item.describe()),
                 )),
             })
             .collect(),
@@ -231,7 +236,7 @@ fn codes<'n>(node: &'n Node<'_>) -> Form<Checked<'n>> {
                         Misfit::At(
                             item.at,
                             format!(
-                                "expected an exit code from 0 to 255, found {}",
+                                "expected an exit code from 0 to 255; found {}",
                                 item.describe()
                             ),
                         )
@@ -312,7 +317,7 @@ fn depends<'n>(node: &'n Node<'_>) -> Form<Vec<(u32, Cow<'n, str>, Condition)>> 
         Value::List(items) => {
             let one = |item: &'n Node<'_>| match &item.value {
                 Value::Text(text) if !text.is_empty() => Ok((item.at, Cow::Borrowed(&**text), Condition::Ready)),
-                _ => Err(Misfit::At(item.at, format!("expected the name of an app, found {}", item.describe()))),
+                _ => Err(Misfit::At(item.at, format!("expected the name of an app; found {}", item.describe()))),
             };
             items.iter().map(one).collect()
         }
@@ -329,7 +334,7 @@ fn condition(entry: &Entry<'_>) -> Form<Condition> {
         _ => Err(Misfit::At(
             entry.node.at,
             format!(
-                "{}: expected \"started\", \"ready\" or \"completed\", found {}",
+                "{}: expected \"started\", \"ready\" or \"completed\"; found {}",
                 entry.key,
                 entry.node.describe()
             ),

@@ -3,6 +3,7 @@
 use super::fault::Report;
 use super::forms::{self, Checked, Misfit};
 use super::keys::{self, Key, Kind, Names, Rank, Role};
+use super::suggest;
 use super::value::{Entry, Node, Value, quoted};
 
 /// One key with a value that has the right form.
@@ -35,7 +36,8 @@ impl<'n> Given<'n> {
             if let Some((key, rank)) = names.find(&entry.key) {
                 given.add(entry, key, rank, report);
             } else if let Some(name) = keys::env_name(&entry.key) {
-                if !entry.node.is_absent() && has_no_code(&entry.key, &entry.node, report) {
+                if !entry.node.is_absent() {
+                    has_no_code(&entry.key, &entry.node, report);
                     given.environments.push((name, &entry.node));
                 }
             } else if !elsewhere.contains(&&*entry.key) {
@@ -54,7 +56,8 @@ impl<'n> Given<'n> {
             report.warn(entry.at, format!("{name}: an old name; taken for \"{}\"", key.name()));
         }
         let kind = key.info().kind;
-        if !has_no_code(name, node, report) {
+        // What else is wrong with the variables is worth telling at once.
+        if !has_no_code(name, node, report) && kind != Kind::Env {
             return;
         }
         let value = match forms::check(kind, node) {
@@ -148,9 +151,20 @@ impl<'n> Given<'n> {
 pub(super) fn report_misfit(name: &str, node: &Node<'_>, misfit: Misfit, report: &mut Report) {
     match misfit {
         Misfit::Expected(expected) => {
-            report.fault(node.at, format!("{name}: expected {expected}; found {}", node.describe()))
+            let hint = hint(&expected, node);
+            let found = node.describe();
+            report.fault(node.at, format!("{name}: expected {expected}; found {found}{hint}"));
         }
         Misfit::At(at, message) => report.fault(at, format!("{name}: {message}")),
+    }
+}
+
+/// One of the words in quotes that were expected may be the one that was meant.
+fn hint(expected: &str, node: &Node<'_>) -> String {
+    let words = expected.split('"').skip(1).step_by(2);
+    match node.text().and_then(|text| suggest::closest(text, words)) {
+        Some(meant) => format!("; did you mean \"{meant}\"?"),
+        None => String::new(),
     }
 }
 
@@ -162,30 +176,43 @@ fn unknown(entry: &Entry<'_>, names: &Names, report: &mut Report) {
     report.doubt(entry.at, format!("{}: unknown key{hint}", quoted(&entry.key)));
 }
 
-/// Reports every piece of code inside a value that is used.
+/// False: there is code inside a value that is used; every piece of it is reported.
 pub(super) fn has_no_code(name: &str, node: &Node<'_>, report: &mut Report) -> bool {
+    let is_plain = is_plain(node);
+    if !is_plain {
+        report_code(name, node, report);
+    }
+    is_plain
+}
+
+fn is_plain(node: &Node<'_>) -> bool {
     match &node.value {
-        Value::Code(code) => {
-            report.fault(node.at, format!("{name}: {}", code_fault(code)));
-            false
+        Value::Code(_) => false,
+        Value::Number(number) => number.is_finite(),
+        Value::List(items) => items.iter().all(is_plain),
+        Value::Map(entries) => entries.iter().all(|entry| is_plain(&entry.node)),
+        Value::Null | Value::Undefined | Value::Bool(_) | Value::Text(_) => true,
+    }
+}
+
+fn report_code(path: &str, node: &Node<'_>, report: &mut Report) {
+    match &node.value {
+        Value::Code(code) => report.fault(node.at, format!("{path}: {}", code_fault(code))),
+        Value::Number(number) if !number.is_finite() => {
+            let number = super::value::number_text(*number);
+            report.fault(node.at, format!("{path}: {number} is not a number that can be used"));
         }
         Value::List(items) => {
-            items.iter().fold(true, |fine, item| has_no_code(name, item, report) && fine)
+            for (index, item) in items.iter().enumerate() {
+                report_code(&format!("{path}[{index}]"), item, report);
+            }
         }
         Value::Map(entries) => {
-            entries.iter().fold(true, |fine, entry| has_no_code(name, &entry.node, report) && fine)
+            for entry in entries {
+                report_code(&format!("{path}.{}", entry.key), &entry.node, report);
+            }
         }
-        Value::Number(number) if !number.is_finite() => {
-            report.fault(
-                node.at,
-                format!(
-                    "{name}: {} is not a number that can be used",
-                    super::value::number_text(*number)
-                ),
-            );
-            false
-        }
-        _ => true,
+        Value::Null | Value::Undefined | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
     }
 }
 

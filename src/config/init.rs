@@ -80,10 +80,11 @@ fn set(entry: &Entry<'_>, init: &mut InitSpec, rest: &mut Rest, loader: &mut Loa
                     group_id(&group, &name, node.at, loader.context.accounts, report);
             }
         }
-        "termination_log" => match (&node.value, checked(Kind::Text)) {
-            (_, Some(Checked::Text(path))) => init.termination_log = (&*path).into(),
-            _ => {}
-        },
+        "termination_log" => {
+            if let (_, Some(Checked::Text(path))) = (&node.value, checked(Kind::Text)) {
+                init.termination_log = (&*path).into()
+            }
+        }
         "exit_when_idle" => {
             if let Some(Checked::Flag(flag)) = checked(Kind::Flag) {
                 init.exit_when_idle = flag;

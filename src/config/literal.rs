@@ -157,12 +157,13 @@ fn unit(
         return bad(at, format!("expected {digits} hexadecimal digits here"));
     };
     let end = from + digits;
-    if (0xd800..0xdc00).contains(&high) && text[end..].starts_with("\\u") {
-        if let Some(low @ 0xdc00..0xe000) = hex(end + 2) {
-            let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-            out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-            return Ok(end + 6);
-        }
+    if (0xd800..0xdc00).contains(&high)
+        && text[end..].starts_with("\\u")
+        && let Some(low @ 0xdc00..0xe000) = hex(end + 2)
+    {
+        let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        return Ok(end + 6);
     }
     if let Some(c) = char::from_u32(high) {
         push(c, at, out, report);

@@ -209,10 +209,10 @@ impl Resolver<'_, '_, '_> {
                 return (beside, Found::ConfigDirectory);
             }
         }
-        if !script.contains('/') {
-            if let Some(program) = self.programs.find(script, self.wanted.path).into_iter().next() {
-                return (program.into(), Found::Path);
-            }
+        if !script.contains('/')
+            && let Some(program) = self.programs.find(script, self.wanted.path).into_iter().next()
+        {
+            return (program.into(), Found::Path);
         }
         if !takes_directories && self.programs.files().look(&path) == Some(Entry::Directory) {
             return (path, Found::WorkingDirectory);

@@ -60,7 +60,7 @@ impl<'a> Reader<'a, '_> {
         self.blank()?;
         if self.peek().is_none() {
             return bad(
-                self.at,
+                0,
                 "the file is empty; expected an array of apps, {\"apps\": [...]} or one app",
             );
         }
