@@ -1,31 +1,24 @@
 //! One app: from checked keys to an [`AppSpec`].
 
-use std::borrow::Cow;
-use std::time::Duration;
-
 use super::env::{self, Variable};
-use super::fault::{Place, Report};
-use super::forms::{self, Checked, FilterForm};
+use super::fault::{Place, Report, Subject};
 use super::given::Given;
 use super::identity::identity;
 use super::keys::Key;
 use super::logs::{self, Places};
-use super::paths;
 use super::resolve::{self, Bases, Resolved, Runtime, Wanted};
 use super::value::{Node, Value, quoted};
 use super::{Loader, shape};
-use crate::spec::{
-    AppSpec, Command, Dependency, ExecMode, FilterEnv, Identity, Readiness, RestartDelay,
-    RestartPolicy, StopPolicy,
-};
+use super::{paths, policy};
+use crate::spec::{AppSpec, Command, Identity, Readiness};
 
 /// An app that is fine by itself; its neighbours are not looked at yet.
 pub(super) struct Draft<'n> {
     pub(super) app: AppSpec,
     pub(super) given: Given<'n>,
     pub(super) variables: Vec<Variable<'n>>,
-    /// `apps[1] "web": `, for what is found later.
-    pub(super) subject: String,
+    /// Its place among the apps of its file.
+    index: Option<usize>,
     pub(super) place: Place,
     /// The name before another app of that name made it change.
     pub(super) asked_name: Box<str>,
@@ -33,10 +26,13 @@ pub(super) struct Draft<'n> {
     pub(super) shell: Option<&'static str>,
 }
 
-const DEFAULT_MIN_UPTIME: Duration = Duration::from_secs(1);
-const DEFAULT_MAX_RESTARTS: u32 = 16;
-/// Inside the 10 s that `docker stop` gives.
-const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(8);
+impl Draft<'_> {
+    /// For what is found out about it later.
+    pub(super) fn subject(&self) -> Subject {
+        Subject::new(self.index, &self.asked_name)
+    }
+}
+
 /// Longer names break tables, file names and messages.
 const LONGEST_NAME: usize = 200;
 
@@ -52,30 +48,22 @@ pub(super) fn draft<'n>(
             Value::Code(code) => super::given::code_fault(code),
             _ => format!("expected an object that describes an app; found {}", node.describe()),
         };
-        loader.report.subject = subject(index, None);
+        loader.report.subject.set(index, "");
         loader.report.fault(node.at, message);
+        loader.report.subject.set(None, "");
         return None;
     };
-    loader.report.subject = subject(index, node.member("name"));
+    loader.report.subject.set(index, node.member("name").and_then(Node::text).unwrap_or_default());
     let elsewhere: &[&str] = if index.is_none() { &shape::BESIDES } else { &[] };
     let given = Given::collect(entries, elsewhere, &loader.names, &mut loader.report);
-    let draft = build(node, given, deploy, loader);
-    loader.report.subject.clear();
+    let draft = build(node, index, given, deploy, loader);
+    loader.report.subject.set(None, "");
     draft
-}
-
-fn subject(index: Option<usize>, name: Option<&Node<'_>>) -> String {
-    let index = index.map(|index| format!("apps[{index}]"));
-    let name = name.and_then(Node::text).map(quoted);
-    match (index, name) {
-        (Some(index), Some(name)) => format!("{index} {name}: "),
-        (Some(one), None) | (None, Some(one)) => format!("{one}: "),
-        (None, None) => String::new(),
-    }
 }
 
 fn build<'n>(
     node: &'n Node<'n>,
+    index: Option<usize>,
     given: Given<'n>,
     deploy: Option<&'n Node<'n>>,
     loader: &mut Loader<'_>,
@@ -105,19 +93,19 @@ fn build<'n>(
     let env = environment(&variables, &given, &resolved, identity.as_ref());
     check_lengths(&resolved, node.at, &mut loader.report);
 
-    let count = instances(&given, loader);
+    let count = policy::instances(&given, loader);
     let cwd = resolved.cwd.as_deref().unwrap_or(&loader.working);
     let places = Places { cwd, home: loader.home.as_deref(), pm2_home: loader.pm2_home.as_deref() };
-    let logs = logs::logs(&given, &name, merges_logs(&given), &places, &mut loader.report);
+    let logs = logs::logs(&given, &name, policy::merges_logs(&given), &places, &mut loader.report);
     let app = AppSpec {
         namespace: given.text(Key::Namespace).unwrap_or("default").into(),
         instances: count,
-        exec_mode: exec_mode(&given, resolved.runtime),
+        exec_mode: policy::exec_mode(&given, resolved.runtime),
         autostart: given.flag(Key::Autostart).unwrap_or(true),
         critical: given.flag(Key::Critical).unwrap_or(false),
-        depends_on: depends_on(&given),
-        restart: restart(&given, &mut loader.report),
-        stop: stop(&given, resolved.runtime),
+        depends_on: policy::depends_on(&given),
+        restart: policy::restart(&given, &mut loader.report),
+        stop: policy::stop(&given, resolved.runtime),
         readiness: Readiness::Spawned,
         logs,
         pid_file: logs::pid_file(&given, &name, &places),
@@ -126,7 +114,7 @@ fn build<'n>(
             argv: resolved.argv.into(),
             cwd: resolved.cwd,
             env,
-            filter_env: filter_env(&given),
+            filter_env: policy::filter_env(&given),
             instance_var: given.text(Key::InstanceVar).unwrap_or("NODE_APP_INSTANCE").into(),
             increment_var: given.text(Key::IncrementVar).map(Into::into),
             identity,
@@ -137,8 +125,7 @@ fn build<'n>(
         name: name.clone(),
     };
     let place = loader.report.place(given.item(Key::Name).map_or(node.at, |item| item.node.at));
-    let subject = loader.report.subject.clone();
-    Some(Draft { app, given, variables, subject, place, asked_name: name, shell: resolved.shell })
+    Some(Draft { app, given, variables, index, place, asked_name: name, shell: resolved.shell })
 }
 
 fn name(given: &Given<'_>, script: &str, loader: &mut Loader<'_>) -> Option<Box<str>> {
@@ -233,104 +220,5 @@ fn check_lengths(resolved: &Resolved, at: u32, report: &mut Report) {
                 env::LONGEST_STRING
             ),
         );
-    }
-}
-
-/// PM2's rule: one process, or as many as there are CPUs, share the files whatever the key says.
-pub(super) fn merges_logs(given: &Given<'_>) -> bool {
-    let is_cluster =
-        matches!(given.value(Key::ExecMode), Some(Checked::ExecMode(ExecMode::Cluster)));
-    let has_count = given.whole(Key::Instances).is_some_and(|count| count != 0);
-    (!is_cluster && !has_count) || given.flag(Key::MergeLogs).unwrap_or(false)
-}
-
-fn instances(given: &Given<'_>, loader: &mut Loader<'_>) -> u32 {
-    let cpus = i64::from(loader.context.cpus.max(1));
-    let Some(count) = given.whole(Key::Instances) else { return 1 };
-    if let Some(item) = given.item(Key::Instances).filter(|item| forms::is_odd_count(item.node)) {
-        loader.report.warn(
-            item.node.at,
-            format!(
-                "{}: {} is taken for \"max\": one instance per CPU",
-                item.written,
-                item.node.describe()
-            ),
-        );
-    }
-    let count = if count > 0 { count } else { (cpus + count).max(1) };
-    u32::try_from(count.min(forms::MOST_INSTANCES)).unwrap_or(1)
-}
-
-fn exec_mode(given: &Given<'_>, runtime: Runtime) -> ExecMode {
-    if given.flag(Key::ExecuteCommand) == Some(true) {
-        return ExecMode::Fork;
-    }
-    match given.value(Key::ExecMode) {
-        Some(Checked::ExecMode(mode)) => *mode,
-        _ if runtime == Runtime::Node && given.item(Key::Instances).is_some() => ExecMode::Cluster,
-        _ => ExecMode::Fork,
-    }
-}
-
-fn depends_on(given: &Given<'_>) -> Box<[Dependency]> {
-    match given.value(Key::DependsOn) {
-        Some(Checked::Depends(needs)) => needs
-            .iter()
-            .map(|(_, app, condition)| Dependency { app: (&**app).into(), condition: *condition })
-            .collect(),
-        _ => Box::default(),
-    }
-}
-
-fn restart(given: &Given<'_>, report: &mut Report) -> RestartPolicy {
-    let positive = |key: Key| given.time(key).filter(|time| !time.is_zero());
-    for key in [Key::RestartDelay, Key::ExpBackoff] {
-        if let Some(item) = given
-            .item(key)
-            .filter(|item| matches!(&item.node.value, Value::Number(ms) if *ms < 0.0))
-        {
-            report.warn(item.node.at, format!("{}: a negative time is taken for 0", item.written));
-        }
-    }
-    RestartPolicy {
-        autorestart: given.flag(Key::Autorestart).unwrap_or(true),
-        stop_exit_codes: match given.value(Key::StopExitCodes) {
-            Some(Checked::Codes { codes, .. }) => codes.clone().into(),
-            _ => Box::default(),
-        },
-        min_uptime: given.time(Key::MinUptime).unwrap_or(DEFAULT_MIN_UPTIME),
-        max_restarts: match given.whole(Key::MaxRestarts) {
-            None => Some(DEFAULT_MAX_RESTARTS),
-            Some(most) => u32::try_from(most).ok(),
-        },
-        delay: match (positive(Key::ExpBackoff), given.time(Key::RestartDelay)) {
-            (Some(first), _) => RestartDelay::Growing(first),
-            (None, Some(delay)) => RestartDelay::Constant(delay),
-            (None, None) => RestartDelay::BackOff,
-        },
-    }
-}
-
-fn stop(given: &Given<'_>, runtime: Runtime) -> StopPolicy {
-    StopPolicy {
-        signal: match given.value(Key::KillSignal) {
-            Some(Checked::Signal(signal)) => *signal,
-            // What programs written for PM2 wait for. A shell starts background children deaf to SIGINT.
-            _ if runtime == Runtime::Node => libc::SIGINT,
-            _ => libc::SIGTERM,
-        },
-        kill_timeout: given.time(Key::KillTimeout).unwrap_or(DEFAULT_KILL_TIMEOUT),
-        whole_tree: given.flag(Key::Treekill).unwrap_or(true),
-    }
-}
-
-fn filter_env(given: &Given<'_>) -> FilterEnv {
-    match given.value(Key::FilterEnv) {
-        Some(Checked::FilterEnv(FilterForm::All)) => FilterEnv::DropAll,
-        Some(Checked::FilterEnv(FilterForm::Named(name))) => FilterEnv::Named((&**name).into()),
-        Some(Checked::FilterEnv(FilterForm::Containing(parts))) => FilterEnv::Containing(
-            parts.iter().map(|part: &Cow<'_, str>| Box::from(&**part)).collect(),
-        ),
-        _ => FilterEnv::Keep,
     }
 }

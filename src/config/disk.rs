@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Faults};
@@ -78,11 +78,10 @@ impl Files for Disk {
 
     fn head(&self, path: &str) -> Vec<u8> {
         let mut head = Vec::new();
-        // Opening a pipe would wait for its other end.
-        let is_plain = fs::metadata(path).is_ok_and(|found| found.is_file());
-        if is_plain {
-            let _ = File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
-        }
+        // Without waiting: it may be a pipe that nobody writes to.
+        let file =
+            File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+        let _ = file.and_then(|file| file.take(512).read_to_end(&mut head));
         head
     }
 }

@@ -4,11 +4,12 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::app::{Draft, merges_logs};
+use super::app::Draft;
 use super::fault::Fault;
 use super::forms::{Checked, FilterForm};
 use super::keys::Key;
 use super::logs;
+use super::policy::merges_logs;
 use super::signals;
 use crate::spec::{Condition, ExecMode, Found, InitSpec, LogFormat, LogMode, RestartDelay};
 

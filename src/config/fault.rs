@@ -100,13 +100,45 @@ pub(super) struct Place {
     pub(super) at: u32,
 }
 
+/// Whom a message is about: `apps[1] "web": `, as far as that is known; nothing outside of apps.
+#[derive(Clone, Default)]
+pub(super) struct Subject {
+    index: Option<usize>,
+    name: String,
+}
+
+impl Subject {
+    pub(super) fn new(index: Option<usize>, name: &str) -> Self {
+        Self { index, name: name.to_owned() }
+    }
+
+    /// Another one, in the same memory.
+    pub(super) fn set(&mut self, index: Option<usize>, name: &str) {
+        self.index = index;
+        self.name.clear();
+        self.name.push_str(name);
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = || super::value::quoted(&self.name);
+        match (self.index, self.name.is_empty()) {
+            (Some(index), false) => write!(f, "apps[{index}] {}: ", name()),
+            (Some(index), true) => write!(f, "apps[{index}]: "),
+            (None, false) => write!(f, "{}: ", name()),
+            (None, true) => Ok(()),
+        }
+    }
+}
+
 /// Collects while the files are read; lines are counted only if there is something to tell.
 #[derive(Default)]
 pub(super) struct Report {
     /// The file being read.
     pub(super) source: u16,
-    /// The app being read, as `apps[1] "web": `; empty outside of apps.
-    pub(super) subject: String,
+    /// The app being read.
+    pub(super) subject: Subject,
     /// Unknown keys and clashing names are faults.
     pub(super) strict: bool,
     faults: Vec<(Place, String)>,

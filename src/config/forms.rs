@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keys::Kind;
 use super::units;
-use super::value::{Entry, Node, Value};
+use super::value::{Entry, Node, Value, quoted};
 use super::{cron, signals, words};
 use crate::spec::{Condition, ExecMode, LogFormat, LogMode};
 
@@ -335,7 +335,7 @@ fn condition(entry: &Entry<'_>) -> Form<Condition> {
             entry.node.at,
             format!(
                 "{}: expected \"started\", \"ready\" or \"completed\"; found {}",
-                entry.key,
+                quoted(&entry.key),
                 entry.node.describe()
             ),
         )),

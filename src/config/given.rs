@@ -209,7 +209,7 @@ fn report_code(path: &str, node: &Node<'_>, report: &mut Report) {
         }
         Value::Map(entries) => {
             for entry in entries {
-                report_code(&format!("{path}.{}", entry.key), &entry.node, report);
+                report_code(&format!("{path}.{}", entry.key.escape_debug()), &entry.node, report);
             }
         }
         Value::Null | Value::Undefined | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}

@@ -24,10 +24,12 @@ mod literal;
 mod logs;
 mod neighbours;
 mod paths;
+mod policy;
 mod programs;
 mod resolve;
 mod shape;
 mod signals;
+mod skip;
 mod suggest;
 mod text;
 mod units;
@@ -283,7 +285,7 @@ fn choose(drafts: &mut Vec<Draft<'_>>, only: &[String], report: &mut Report) {
                 draft.place,
                 format!(
                     "{}depends_on: {} is left out by --only and not waited for",
-                    draft.subject,
+                    draft.subject(),
                     value::quoted(&need.app)
                 ),
             );

@@ -34,7 +34,7 @@ pub(super) fn make_names_unique(drafts: &mut [Draft<'_>], report: &mut Report) {
         counts.insert(name.clone(), 1);
         let message = format!(
             "{}name: {} is taken by an app above; this one is called {}",
-            draft.subject,
+            draft.subject(),
             quoted(&draft.asked_name),
             quoted(&name)
         );
@@ -87,7 +87,7 @@ pub(super) fn check_dependencies(drafts: &mut [Draft<'_>], report: &mut Report) 
         chain.push(chain[0].clone());
         report.fault_at(
             place(draft, 0),
-            format!("{}depends_on: a cycle: {}", draft.subject, chain.join(" needs ")),
+            format!("{}depends_on: a cycle: {}", draft.subject(), chain.join(" needs ")),
         );
     }
 }
@@ -102,7 +102,7 @@ fn unknown(draft: &Draft<'_>, nth: usize, name: &str, names: &[Box<str>], report
     let hint = hint.map_or(String::new(), |meant| format!("; did you mean {}?", quoted(meant)));
     report.fault_at(
         place(draft, nth),
-        format!("{}depends_on: {} is not an app{hint}", draft.subject, quoted(name)),
+        format!("{}depends_on: {} is not an app{hint}", draft.subject(), quoted(name)),
     );
 }
 

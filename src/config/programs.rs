@@ -1,5 +1,7 @@
 //! Programs by name.
 
+use std::cell::RefCell;
+
 use super::paths;
 
 /// What stands at a path.
@@ -32,15 +34,30 @@ pub(super) struct Programs<'f> {
     files: &'f dyn Files,
     path: String,
     seen: Vec<(Box<str>, Vec<Box<str>>)>,
+    /// The latest answers of `files`: a thousand apps ask for the same few.
+    looks: RefCell<Recent<Option<Entry>>>,
+    heads: Recent<Vec<u8>>,
 }
 
 impl<'f> Programs<'f> {
     pub(super) fn new(files: &'f dyn Files, path: Option<String>) -> Self {
-        Self { files, path: path.unwrap_or_else(|| USUAL.into()), seen: Vec::new() }
+        Self {
+            files,
+            path: path.unwrap_or_else(|| USUAL.into()),
+            seen: Vec::new(),
+            looks: RefCell::default(),
+            heads: Recent::default(),
+        }
     }
 
-    pub(super) fn files(&self) -> &'f dyn Files {
-        self.files
+    /// See [`Files::look`].
+    pub(super) fn look(&self, path: &str) -> Option<Entry> {
+        *self.looks.borrow_mut().get(path, |path| self.files.look(path))
+    }
+
+    /// See [`Files::head`].
+    pub(super) fn head(&mut self, path: &str) -> &[u8] {
+        self.heads.get(path, |path| self.files.head(path))
     }
 
     /// Every place in `PATH` (or in `own`, an app's) where a program of this name is.
@@ -78,6 +95,40 @@ impl<'f> Programs<'f> {
     pub(super) fn first_place(&self, name: &str, own: Option<&str>) -> Box<str> {
         let first = directories(own.unwrap_or(&self.path)).next().unwrap_or("/usr/bin");
         paths::resolve(first, name).into()
+    }
+}
+
+/// The latest few answers to a question about a path.
+struct Recent<T> {
+    answers: Vec<(Box<str>, T)>,
+    next: usize,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self { answers: Vec::new(), next: 0 }
+    }
+}
+
+impl<T> Recent<T> {
+    const MOST: usize = 8;
+
+    fn get(&mut self, path: &str, ask: impl FnOnce(&str) -> T) -> &T {
+        let index = match self.answers.iter().position(|(asked, _)| **asked == *path) {
+            Some(index) => index,
+            None => {
+                let answer = (path.into(), ask(path));
+                let index = self.next;
+                self.next = (index + 1) % Self::MOST;
+                if index < self.answers.len() {
+                    self.answers[index] = answer;
+                } else {
+                    self.answers.push(answer);
+                }
+                index
+            }
+        };
+        &self.answers[index].1
     }
 }
 

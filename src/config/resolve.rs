@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::keys::Key;
 use super::paths;
 use super::programs::{Entry, Programs};
+use super::value::quoted;
 use crate::spec::Found;
 
 /// What the app was given.
@@ -82,7 +83,7 @@ impl Resolver<'_, '_, '_> {
     /// The working directory wins over the config file's, as everywhere.
     fn cwd(&mut self) -> Option<String> {
         let given = self.wanted.cwd?;
-        let is_directory = |path: &str| self.programs.files().look(path) == Some(Entry::Directory);
+        let is_directory = |path: &str| self.programs.look(path) == Some(Entry::Directory);
         let path = paths::resolve(self.bases.working, given);
         if is_directory(&path) {
             return Some(path);
@@ -94,7 +95,7 @@ impl Resolver<'_, '_, '_> {
             }
         }
         let hint = if given.starts_with('~') { "; \"~\" is not expanded here" } else { "" };
-        self.remarks.push((Key::Cwd, format!("there is no directory \"{path}\"{hint}")));
+        self.remarks.push((Key::Cwd, format!("there is no directory {}{hint}", quoted(&path))));
         Some(path)
     }
 
@@ -156,8 +157,10 @@ impl Resolver<'_, '_, '_> {
         }
         let script = self.wanted.script;
         let also = if script.contains('/') { "" } else { ", and no such program in PATH" };
-        self.remarks
-            .push((Key::Script, format!("cannot find \"{script}\": there is no \"{file}\"{also}")));
+        self.remarks.push((
+            Key::Script,
+            format!("cannot find {}: there is no {}{also}", quoted(script), quoted(file)),
+        ));
     }
 
     fn argv(&self, front: &[&str]) -> Vec<Box<str>> {
@@ -173,7 +176,7 @@ impl Resolver<'_, '_, '_> {
         let name = self.wanted.interpreter?;
         match name.split_once('@') {
             Some((program @ ("node" | "bun"), version)) => {
-                self.remarks.push((Key::Interpreter, format!("versions are not managed here; \"{program}\" from PATH is used instead of version {version}")));
+                self.remarks.push((Key::Interpreter, format!("versions are not managed here; \"{program}\" from PATH is used instead of version {}", quoted(version))));
                 Some(program.into())
             }
             _ => Some(name.into()),
@@ -187,7 +190,7 @@ impl Resolver<'_, '_, '_> {
         cwd: Option<&str>,
         takes_directories: bool,
     ) -> (String, Found) {
-        let is_there = |path: &str| match self.programs.files().look(path) {
+        let is_there = |path: &str| match self.programs.look(path) {
             Some(Entry::Directory) => takes_directories,
             Some(Entry::File { .. }) => true,
             None => false,
@@ -214,7 +217,7 @@ impl Resolver<'_, '_, '_> {
         {
             return (program.into(), Found::Path);
         }
-        if !takes_directories && self.programs.files().look(&path) == Some(Entry::Directory) {
+        if !takes_directories && self.programs.look(&path) == Some(Entry::Directory) {
             return (path, Found::WorkingDirectory);
         }
         (path, Found::Nowhere)
@@ -238,11 +241,11 @@ impl Resolver<'_, '_, '_> {
         if found == Found::Nowhere {
             return Way::Itself(runtime(paths::base_name(file)));
         }
-        let Some(Entry::File { executable }) = self.programs.files().look(file) else {
+        let Some(Entry::File { executable }) = self.programs.look(file) else {
             return by("node");
         };
-        let head = self.programs.files().head(file);
-        if let Some((name, argument)) = shebang(&head) {
+        let head = self.programs.head(file);
+        if let Some((name, argument)) = shebang(head) {
             if executable {
                 return Way::Itself(shebang_runtime(name, argument));
             }
@@ -271,16 +274,18 @@ impl Resolver<'_, '_, '_> {
             if !found.is_empty() {
                 return found;
             }
-            self.remarks
-                .push((Key::Interpreter, format!("cannot find interpreter \"{name}\" in PATH")));
+            self.remarks.push((
+                Key::Interpreter,
+                format!("cannot find interpreter {} in PATH", quoted(name)),
+            ));
             return vec![self.programs.first_place(name, self.wanted.path)];
         }
         let path = paths::resolve(cwd.unwrap_or(self.bases.working), name);
         let beside = paths::resolve(self.bases.config, name);
-        let chosen =
-            [&path, &beside].into_iter().find(|path| self.programs.files().look(path).is_some());
+        let chosen = [&path, &beside].into_iter().find(|path| self.programs.look(path).is_some());
         if chosen.is_none() {
-            self.remarks.push((Key::Interpreter, format!("there is no interpreter \"{path}\"")));
+            self.remarks
+                .push((Key::Interpreter, format!("there is no interpreter {}", quoted(&path))));
         }
         vec![chosen.unwrap_or(&path).as_str().into()]
     }

@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use super::fault::Report;
-use super::literal;
-use super::value::{Entry, Node, Value};
+use super::value::{Entry, Node, Value, quoted};
+use super::{literal, skip};
 
 /// How deep arrays and objects may be nested.
 const DEEPEST: u32 = 64;
@@ -182,7 +182,7 @@ impl<'a> Reader<'a, '_> {
         if self.peek() != Some(b':') {
             return bad(
                 self.at,
-                format!("expected \":\" after the key \"{key}\", found {}", self.found()),
+                format!("expected \":\" after the key {}, found {}", quoted(&key), self.found()),
             );
         }
         self.at += 1;
@@ -283,7 +283,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Everything from `start` to the comma or bracket that ends it.
     fn code(&mut self, start: usize) -> Result<Value<'a>, Bad> {
-        let end = literal::code_end(self.text, start)?;
+        let end = skip::code_end(self.text, start)?;
         let code = self.text[start..end].trim_end();
         if code.is_empty() {
             return bad(start, format!("expected a value, found {}", self.found()));
@@ -294,6 +294,15 @@ impl<'a> Reader<'a, '_> {
 
     /// JavaScript lets the last one win; it keeps the place of the first, which matters to nobody.
     fn without_duplicates(&mut self, mut entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
+        /// Up to here, comparing all with all is cheaper than sorting.
+        const FEW: usize = 16;
+        let is_few = entries.len() <= FEW;
+        let is_new = |(at, entry): (usize, &Entry<'a>)| {
+            entries[..at].iter().all(|other| other.key != entry.key)
+        };
+        if is_few && entries.iter().enumerate().all(is_new) {
+            return entries;
+        }
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by(|&a, &b| entries[a].key.cmp(&entries[b].key).then(a.cmp(&b)));
         let mut overruled: Vec<usize> = order
@@ -309,7 +318,10 @@ impl<'a> Reader<'a, '_> {
             let entry = &entries[index];
             self.report.warn(
                 entry.at,
-                format!("the key \"{}\" is given again below; this one has no effect", entry.key),
+                format!(
+                    "the key {} is given again below; this one has no effect",
+                    quoted(&entry.key)
+                ),
             );
         }
         let mut index = 0;

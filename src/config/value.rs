@@ -105,7 +105,7 @@ impl<'a> Node<'a> {
 
 /// `text` in double quotes, shortened, safe to print on one line.
 pub(super) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
+    const LONGEST: usize = 100;
     let mut shown = String::new();
     for c in text.chars().take(LONGEST) {
         // An apostrophe needs no escape between double quotes.
