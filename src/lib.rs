@@ -6,6 +6,8 @@
 //! 1. The nouns: [`moment`], [`spec`].
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
 
+pub mod check;
+pub mod config;
 pub mod moment;
 pub mod signal;
 pub mod spec;

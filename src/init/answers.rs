@@ -281,7 +281,7 @@ impl<M: Machine> Desk<'_, M> {
         let (command, logs) = (&spec.command, &spec.logs);
         let captured = logs.mode == LogMode::Capture;
         let file = |path: &Option<Box<str>>| {
-            path.as_ref().filter(|_| captured).map(|path| logs.path_for(path, instance.id.0))
+            path.as_ref().filter(|_| captured).map(|path| logs.path_for(path, instance.id.0).into())
         };
         Detail {
             name: spec.name.to_string(),
@@ -309,7 +309,7 @@ impl<M: Machine> Desk<'_, M> {
             pid_file: spec
                 .pid_file
                 .as_ref()
-                .map(|path| crate::spec::pid_path(path, instance.id.0, spec.instances == 1)),
+                .map(|path| crate::spec::pid_path(path, instance.id.0).into()),
             autorestart: spec.restart.autorestart,
             min_uptime_ms: millis(spec.restart.min_uptime),
             stop_signal: signal::name(spec.stop.signal),

@@ -169,7 +169,7 @@ impl Output {
     fn note_pid(&mut self, id: InstanceId, app: &AppSpec, pid: Option<u32>) {
         let Some(file) = &app.pid_file else { return };
         if let Some(streams) = self.streams.get_mut(&id.0) {
-            let path = crate::spec::pid_path(file, id.0, app.instances == 1);
+            let path = crate::spec::pid_path(file, id.0).into();
             streams.pid_file = Some((path, pid));
             self.dirty.insert(id.0);
             self.wanted = true;
@@ -393,7 +393,8 @@ impl Output {
     /// The files of an instance's output, as they are named on disk.
     pub(super) fn attach_order(app: &AppSpec, id: u32, number: u32, several: bool) -> Attach {
         let logs = &app.logs;
-        let file = |path: &Option<Box<str>>| path.as_ref().map(|path| logs.path_for(path, id));
+        let file =
+            |path: &Option<Box<str>>| path.as_ref().map(|path| logs.path_for(path, id).into());
         let with_prefix = match logs.format {
             Some(LogFormat::Raw) => false,
             Some(LogFormat::Prefix) => true,
