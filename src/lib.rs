@@ -5,7 +5,11 @@
 //!
 //! 1. The nouns: [`moment`], [`spec`].
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
+//! 3. Seen from outside: [`client`], [`terminal`], [`ctl`].
 
+pub mod client;
+pub mod ctl;
 pub mod moment;
 pub mod protocol;
 pub mod spec;
+pub mod terminal;
