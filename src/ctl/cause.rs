@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 const RECENT_MS: u64 = 30_000;
 
 /// The sentence; empty when there is nothing to say. `app` is what `ctl restart` would take.
-pub fn write(out: &mut String, app: &str, instance: &InstanceStatus) -> fmt::Result {
+pub(super) fn write(out: &mut String, app: &str, instance: &InstanceStatus) -> fmt::Result {
     let failures = instance.unstable_restarts;
     match instance.state {
         State::Waiting => {
@@ -69,7 +69,7 @@ fn last_exit(out: &mut String, instance: &InstanceStatus) -> fmt::Result {
 }
 
 /// `exit 1 after 0.3 s`.
-pub fn ended(out: &mut String, exit: &LastExit) -> fmt::Result {
+pub(super) fn ended(out: &mut String, exit: &LastExit) -> fmt::Result {
     match &exit.how {
         How::Code { code } => write!(out, "exit {code}")?,
         How::Signal { signal, oom: true, .. } => {

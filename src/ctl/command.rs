@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// One call of `ctl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invocation {
+pub(super) struct Invocation {
     /// What to do.
     pub command: Command,
     /// Answer with JSON.
@@ -21,7 +21,7 @@ pub struct Invocation {
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(super) enum Command {
     /// The table.
     Status(Vec<Target>),
     /// Everything about some.
@@ -76,7 +76,7 @@ pub enum Command {
 
 /// A mistake in the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usage(pub String);
+pub(super) struct Usage(pub String);
 
 /// For a reply.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ const LATER: [&str; 9] =
     ["logs", "flush", "reload", "apply", "events", "monit", "why", "upgrade", "reopen-logs"];
 
 /// `ctl help`.
-pub const HELP: &str = "\
+pub(super) const HELP: &str = "\
 usage: rsm-init ctl VERB [TARGET…] [--json] [--wait[=TIME]] [--timeout TIME]
 
 TARGET: app, id, APP:INSTANCE, namespace, /regex/ or all.  TIME: 500ms, 5s, 2m, 1h.
@@ -139,13 +139,13 @@ exit status: 0 done, 1 failed or unhealthy, 2 usage, 3 see status, 4 no such tar
 ";
 
 /// True if this is about `health`, whose exit status is special.
-pub fn is_health(args: &[OsString]) -> bool {
+pub(super) fn is_health(args: &[OsString]) -> bool {
     Words::read(args).is_ok_and(|words| words.verb() == Some("health"))
         || args.iter().any(|arg| arg == "health") && Words::read(args).is_err()
 }
 
 /// What the arguments ask for.
-pub fn parse(args: &[OsString]) -> Result<Invocation, Usage> {
+pub(super) fn parse(args: &[OsString]) -> Result<Invocation, Usage> {
     let words = Words::read(args)?;
     let Some(verb) = words.verb() else {
         return if words.help { Ok(help()) } else { usage(format!("what shall it do?\n{HELP}")) };

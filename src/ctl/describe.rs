@@ -13,7 +13,7 @@ use std::fmt::Write;
 const MARGIN: usize = 16;
 
 /// One paragraph for each, its process tree included.
-pub fn render(out: &mut String, details: &[Detail], processes: &Processes, screen: Screen) {
+pub(super) fn render(out: &mut String, details: &[Detail], processes: &Processes, screen: Screen) {
     for (at, detail) in details.iter().enumerate() {
         if at > 0 {
             out.push('\n');

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// Adds `value` to `out`, its inner lines set in by `depth` levels.
-pub fn write(out: &mut String, value: &Value, depth: usize) {
+pub(super) fn write(out: &mut String, value: &Value, depth: usize) {
     match value {
         Value::String(text) => string(out, text),
         Value::Array(items) if !items.is_empty() => {

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// The list; `now_ms` counts from 1970.
-pub fn list(details: &[Detail], now_ms: u64) -> Value {
+pub(super) fn list(details: &[Detail], now_ms: u64) -> Value {
     details.iter().map(|detail| process(detail, details, now_ms)).collect()
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const IDS_SHOWN: usize = 16;
 
 /// Does it.
-pub fn perform(invocation: &Invocation) -> Result<Outcome, Trouble> {
+pub(super) fn perform(invocation: &Invocation) -> Result<Outcome, Trouble> {
     if invocation.command == Command::Help {
         return Ok(Outcome::done(HELP.to_string()));
     }

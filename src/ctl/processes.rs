@@ -17,14 +17,14 @@ use std::os::fd::AsFd;
 
 /// Every process there is, by rising pid.
 #[derive(Debug, Default)]
-pub struct Processes {
+pub(super) struct Processes {
     all: Vec<Process>,
     page_size: u64,
 }
 
 /// What `/proc/PID/stat` tells, as far as we need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process {
+pub(super) struct Process {
     /// Its id.
     pub pid: u32,
     /// Its parent's.
@@ -41,7 +41,7 @@ pub struct Process {
 
 /// What a tree uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub(super) struct Usage {
     /// CPU time, in milliseconds.
     pub cpu_ms: u64,
     /// Resident memory; what two processes share counts twice.
@@ -50,7 +50,7 @@ pub struct Usage {
 
 impl Usage {
     /// Of one CPU, in per cent, on average over `uptime_ms`.
-    pub fn cpu_percent(self, uptime_ms: u64) -> f64 {
+    pub(super) fn cpu_percent(self, uptime_ms: u64) -> f64 {
         // CPU time comes in steps of 10 ms: over a shorter life than this they would show
         // thousands of per cent.
         let percent = self.cpu_ms as f64 * 100.0 / uptime_ms.max(100) as f64;
@@ -61,7 +61,7 @@ impl Usage {
 impl Processes {
     /// Reads them all; none where `/proc` is missing or belongs to another pid namespace. Who
     /// may not be seen (`hidepid`) or ends meanwhile is left out.
-    pub fn read() -> Self {
+    pub(super) fn read() -> Self {
         Self::try_read().unwrap_or_default()
     }
 
@@ -101,7 +101,7 @@ impl Processes {
     }
 
     /// What the tree of each of these main processes uses; `None`: not to be seen.
-    pub fn usage(&self, mains: &[u32]) -> Vec<Option<Usage>> {
+    pub(super) fn usage(&self, mains: &[u32]) -> Vec<Option<Usage>> {
         let mut usage: Vec<Option<Usage>> = vec![None; mains.len()];
         for (process, owner) in self.all.iter().zip(self.owners(mains)) {
             if let Some(owner) = owner {
@@ -114,13 +114,13 @@ impl Processes {
     }
 
     /// The tree of one main process, by rising pid.
-    pub fn tree(&self, main: u32) -> impl Iterator<Item = &Process> {
+    pub(super) fn tree(&self, main: u32) -> impl Iterator<Item = &Process> {
         let owners = self.owners(&[main]);
         self.all.iter().zip(owners).filter_map(|(process, owner)| owner.map(|_| process))
     }
 
     /// Resident memory of one process.
-    pub fn memory_bytes(&self, process: &Process) -> u64 {
+    pub(super) fn memory_bytes(&self, process: &Process) -> u64 {
         process.pages.saturating_mul(self.page_size)
     }
 
@@ -168,7 +168,7 @@ const MS_PER_TICK: u64 = 10;
 impl Process {
     /// One line of `/proc/PID/stat`. The name stands in parentheses and may hold some itself,
     /// and spaces: it ends at the last one.
-    pub fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let open = line.iter().position(|&byte| byte == b'(')?;
         let close = line.iter().rposition(|&byte| byte == b')')?;
         let pid = number(line.get(..open)?.trim_ascii())?;
@@ -189,7 +189,7 @@ impl Process {
     }
 
     /// As far as it is UTF-8.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(self.name.len());
         String::from_utf8_lossy(&self.name[..end]).into_owned()
     }

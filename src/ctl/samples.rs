@@ -4,7 +4,7 @@
 use crate::protocol::control::{AppStatus, Detail, InstanceStatus, State, Status};
 
 /// An instance in this state; it has run for two minutes if it runs.
-pub fn instance(id: u32, state: State) -> InstanceStatus {
+pub(super) fn instance(id: u32, state: State) -> InstanceStatus {
     let runs = matches!(state, State::Online | State::Stopping | State::Launching);
     InstanceStatus {
         id,
@@ -27,7 +27,7 @@ pub fn instance(id: u32, state: State) -> InstanceStatus {
 }
 
 /// An app with these instances.
-pub fn app(name: &str, mut instances: Vec<InstanceStatus>) -> AppStatus {
+pub(super) fn app(name: &str, mut instances: Vec<InstanceStatus>) -> AppStatus {
     for (number, instance) in (0..).zip(&mut instances) {
         instance.instance = number;
     }
@@ -41,7 +41,7 @@ pub fn app(name: &str, mut instances: Vec<InstanceStatus>) -> AppStatus {
 }
 
 /// A supervisor with these apps.
-pub fn status(apps: Vec<AppStatus>) -> Status {
+pub(super) fn status(apps: Vec<AppStatus>) -> Status {
     Status {
         schema: 1,
         version: "0.1.0".to_string(),
@@ -54,7 +54,7 @@ pub fn status(apps: Vec<AppStatus>) -> Status {
 }
 
 /// All about an instance.
-pub fn detail(name: &str, instance: InstanceStatus) -> Detail {
+pub(super) fn detail(name: &str, instance: InstanceStatus) -> Detail {
     Detail {
         name: name.to_string(),
         namespace: "default".to_string(),

@@ -9,7 +9,7 @@ use crate::terminal::Screen;
 use std::fmt::Write;
 
 /// 3 if something that should run does not.
-pub fn exit_status(status: &Status) -> u8 {
+pub(super) fn exit_status(status: &Status) -> u8 {
     let mut instances = status.apps.iter().flat_map(|app| &app.instances);
     if instances.any(|instance| is_down(instance.state)) { 3 } else { 0 }
 }
@@ -25,7 +25,7 @@ fn is_down(state: State) -> bool {
 }
 
 /// As the contract and PM2's users call it.
-pub fn word(state: State) -> &'static str {
+pub(super) fn word(state: State) -> &'static str {
     match state {
         State::Waiting => "waiting",
         State::Launching => "launching",
@@ -48,7 +48,11 @@ fn colour(state: State) -> Colour {
 }
 
 /// The name of one instance: with its number if there are several.
-pub fn name(out: &mut String, app: &AppStatus, instance: &InstanceStatus) -> std::fmt::Result {
+pub(super) fn name(
+    out: &mut String,
+    app: &AppStatus,
+    instance: &InstanceStatus,
+) -> std::fmt::Result {
     write!(out, "{}", Plain(&app.name))?;
     if app.instances.len() > 1 || instance.instance > 0 {
         write!(out, ":{}", instance.instance)?;
@@ -89,7 +93,7 @@ const FACTS: [(Fact, Column); 12] = [
 ];
 
 /// The table, with a line below whoever is not well.
-pub fn render(out: &mut String, status: &Status, screen: Screen) {
+pub(super) fn render(out: &mut String, status: &Status, screen: Screen) {
     if status.apps.iter().all(|app| app.instances.is_empty()) {
         out.push_str("no apps\n");
     } else {
@@ -206,8 +210,8 @@ mod tests {
             shown(&example(), None),
             "\
 id  name   namespace  mode  pid  state      ready  uptime  restarts    cpu    memory  ports
- 0  api:0  default    fork   10  online     yes    2m 5s          0   0.3%  25.2 MiB  80,443
- 1  api:1  default    fork   11  online     yes    2m 5s          0  12.5%  25.2 MiB  80,443
+ 0  api:0  default    fork   10  online     yes    2m 5s          0   0.3%  25.3 MiB  80,443
+ 1  api:1  default    fork   11  online     yes    2m 5s          0  12.5%  25.3 MiB  80,443
  2  web    front      fork    -  backoff    -      -              4      -         -
     exit 1 after 0.3 s, 4th in a row; next try in 3.8 s; 12 of 16 left
  3  job    default    fork    -  completed  -      -              0      -         -
@@ -220,13 +224,13 @@ id  name   namespace  mode  pid  state      ready  uptime  restarts    cpu    me
         assert_eq!(
             shown(&example(), Some(60)),
             "\
-id  name   state      uptime  restarts    cpu    memory
- 0  api:0  online     2m 5s          0   0.3%  25.2 MiB
- 1  api:1  online     2m 5s          0  12.5%  25.2 MiB
- 2  web    backoff    -              4      -         -
+id  name   pid  state      uptime  restarts    cpu    memory
+ 0  api:0   10  online     2m 5s          0   0.3%  25.3 MiB
+ 1  api:1   11  online     2m 5s          0  12.5%  25.3 MiB
+ 2  web      -  backoff    -              4      -         -
     exit 1 after 0.3 s, 4th in a row; next try in 3.8 s; 12
     of 16 left
- 3  job    completed  -              0      -         -
+ 3  job      -  completed  -              0      -         -
 "
         );
         assert_eq!(
@@ -247,7 +251,7 @@ id  name   state      restarts
     #[test]
     fn a_long_name_is_cut_before_its_state() {
         let long = status(vec![app("a-very-long-name-indeed", vec![instance(0, State::Online)])]);
-        assert_eq!(shown(&long, Some(22)), "id  name      state\n 0  a-very-l…  online\n");
+        assert_eq!(shown(&long, Some(22)), "id  name        state\n 0  a-very-lo…  online\n");
         assert_eq!(shown(&long, Some(8)), "id  name\n 0  a-v…\n");
     }
 

@@ -20,7 +20,7 @@ const INDENT: usize = 4;
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(super) struct Column {
     /// Its heading.
     pub title: &'static str,
     /// Numbers stand to the right.
@@ -31,7 +31,7 @@ pub struct Column {
 
 /// How a cell is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
+pub(super) enum Colour {
     /// As it comes.
     Plain,
     /// All well.
@@ -58,7 +58,7 @@ impl Colour {
 
 /// Rows of cells, and notes between them.
 #[derive(Debug)]
-pub struct Table<'a> {
+pub(super) struct Table<'a> {
     columns: &'a [Column],
     /// Which one is cut before a line is.
     flexible: usize,
@@ -83,20 +83,20 @@ struct Note {
 
 impl<'a> Table<'a> {
     /// With these columns and no rows yet.
-    pub fn new(columns: &'a [Column], flexible: usize) -> Self {
+    pub(super) fn new(columns: &'a [Column], flexible: usize) -> Self {
         let (text, cells, notes) = Default::default();
         Self { columns, flexible, text, cells, notes }
     }
 
     /// The next cell, row by row. `write` gets the text to add to.
-    pub fn cell(&mut self, colour: Colour, write: impl FnOnce(&mut String) -> fmt::Result) {
+    pub(super) fn cell(&mut self, colour: Colour, write: impl FnOnce(&mut String) -> fmt::Result) {
         let text = self.add(write);
         let width = columns(&self.text[text.clone()]);
         self.cells.push(Cell { text, width, colour });
     }
 
     /// A sentence below the row just finished, if there is one.
-    pub fn note(&mut self, write: impl FnOnce(&mut String) -> fmt::Result) {
+    pub(super) fn note(&mut self, write: impl FnOnce(&mut String) -> fmt::Result) {
         let text = self.add(write);
         if !text.is_empty() {
             self.notes.push(Note { after: self.cells.len(), text });
@@ -111,7 +111,7 @@ impl<'a> Table<'a> {
     }
 
     /// The whole as lines, none wider than the screen.
-    pub fn render(&self, out: &mut String, screen: Screen) {
+    pub(super) fn render(&self, out: &mut String, screen: Screen) {
         let limit = screen.width.unwrap_or(usize::MAX);
         let widths = self.widths(limit);
         let titles =
@@ -194,7 +194,7 @@ impl<'a> Table<'a> {
             owed += GAP;
             used += room + GAP;
         }
-        out.push('\n');
+        end_line(out);
     }
 }
 
@@ -205,19 +205,25 @@ fn overflow(widths: &[usize], limit: usize) -> usize {
     total.saturating_sub(limit)
 }
 
+/// Without spaces at its end, which would wrap on a narrow screen.
+fn end_line(out: &mut String) {
+    out.truncate(out.trim_end_matches(' ').len());
+    out.push('\n');
+}
+
 fn pad(out: &mut String, width: usize) {
     out.extend(std::iter::repeat_n(' ', width));
 }
 
 /// `text` in lines of at most `limit` columns, broken between words where that is possible.
-pub fn paragraph(out: &mut String, text: &str, indent: usize, limit: usize) {
+pub(super) fn paragraph(out: &mut String, text: &str, indent: usize, limit: usize) {
     let indent = indent.min(limit / 4);
     let room = (limit - indent).max(1);
     let mut used = 0;
     for word in text.split(' ') {
         let width = columns(word);
         if used > 0 && used + 1 + width > room {
-            out.push('\n');
+            end_line(out);
             used = 0;
         }
         if used == 0 {
@@ -236,10 +242,10 @@ pub fn paragraph(out: &mut String, text: &str, indent: usize, limit: usize) {
             if rest.is_empty() || part.is_empty() {
                 break;
             }
-            out.push('\n');
+            end_line(out);
             pad(out, indent);
             used = 0;
         }
     }
-    out.push('\n');
+    end_line(out);
 }

@@ -11,7 +11,7 @@ const ROOM: usize = MAX_REQUEST - 1024;
 /// Puts the apps whose name matches in the place of each `/regex/`. Names, because for the
 /// supervisor a name comes before everything else a text could mean. `names` is asked once, and
 /// only if there is a regex.
-pub fn expand(
+pub(super) fn expand(
     targets: &[Target],
     names: impl FnOnce() -> Result<Vec<String>, Trouble>,
 ) -> Result<Vec<Target>, Trouble> {
@@ -51,7 +51,7 @@ fn pattern(target: &str) -> Option<&str> {
 }
 
 /// Parts that fit into one request each; one empty part for no targets at all.
-pub fn batches(targets: &[Target]) -> Vec<Vec<Target>> {
+pub(super) fn batches(targets: &[Target]) -> Vec<Vec<Target>> {
     let mut batches = vec![Vec::new()];
     let mut used = 0;
     for target in targets {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// A length of time in a sentence: `40 ms`, `3.8 s`, `2 min 5 s`, `3 d 4 h`.
 #[derive(Clone, Copy, Debug)]
-pub struct Span(pub u64);
+pub(super) struct Span(pub u64);
 
 impl Display for Span {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -19,7 +19,7 @@ impl Display for Span {
 
 /// A length of time in a table: `3s`, `2m 5s`, `3d 4h`.
 #[derive(Clone, Copy, Debug)]
-pub struct Uptime(pub u64);
+pub(super) struct Uptime(pub u64);
 
 impl Display for Uptime {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -30,10 +30,10 @@ impl Display for Uptime {
 /// The greatest unit that fits and the one below it, unless that is zero.
 fn two_units(f: &mut Formatter<'_>, seconds: u64, units: [&str; 4]) -> fmt::Result {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    let (great, small, at) = match seconds {
-        ..60 => return write!(f, "{seconds}{}", units[0]),
-        ..3600 => (minutes, seconds % 60, 1),
-        ..86400 => (hours, minutes % 60, 2),
+    let (great, small, at) = match (days, hours, minutes) {
+        (0, 0, 0) => (seconds, 0, 0),
+        (0, 0, _) => (minutes, seconds % 60, 1),
+        (0, _, _) => (hours, minutes % 60, 2),
         _ => (days, hours % 24, 3),
     };
     write!(f, "{great}{}", units[at])?;
@@ -45,7 +45,7 @@ fn two_units(f: &mut Formatter<'_>, seconds: u64, units: [&str; 4]) -> fmt::Resu
 
 /// An amount of memory: `512 KiB`, `25.3 MiB`.
 #[derive(Clone, Copy, Debug)]
-pub struct Size(pub u64);
+pub(super) struct Size(pub u64);
 
 impl Display for Size {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -61,7 +61,7 @@ impl Display for Size {
 
 /// `1st`, `2nd`, `3rd`, `11th`.
 #[derive(Clone, Copy, Debug)]
-pub struct Ordinal(pub u32);
+pub(super) struct Ordinal(pub u32);
 
 impl Display for Ordinal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -79,7 +79,7 @@ impl Display for Ordinal {
 /// Text from elsewhere, harmless to a terminal: what could move the cursor, change colours or
 /// turn the writing direction is shown by its code.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<'a>(pub &'a str);
+pub(super) struct Plain<'a>(pub &'a str);
 
 impl Display for Plain<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -101,12 +101,12 @@ fn is_harmful(c: char) -> bool {
 
 /// How many columns a terminal uses for `text`, which must be [`Plain`]. A rough table: a wrong
 /// guess puts a column out of line, no more.
-pub fn columns(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char_columns).sum() }
 }
 
 /// How many columns a terminal uses for one character.
-pub fn char_columns(c: char) -> usize {
+pub(super) fn char_columns(c: char) -> usize {
     match c as u32 {
         0x300..=0x36f | 0x483..=0x489 | 0x591..=0x5bd | 0x610..=0x61a | 0x64b..=0x65f => 0,
         0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff | 0xfe00..=0xfe0f | 0xfe20..=0xfe2f => {
@@ -121,7 +121,7 @@ pub fn char_columns(c: char) -> usize {
 }
 
 /// The longest beginning of `text` that fits into `width` columns.
-pub fn clip(text: &str, width: usize) -> &str {
+pub(super) fn clip(text: &str, width: usize) -> &str {
     let mut used = 0;
     let end = text.char_indices().find(|&(_, c)| {
         used += char_columns(c);
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn sizes_have_three_or_four_digits() {
         let shown = [0, 1023 * 1024, 26_528_973, u64::MAX].map(|size| Size(size).to_string());
-        assert_eq!(shown, ["0 KiB", "1023 KiB", "25.2 MiB", "17179869183.9 GiB"]);
+        assert_eq!(shown, ["0 KiB", "1023 KiB", "25.3 MiB", "17179869183.9 GiB"]);
     }
 
     #[test]
