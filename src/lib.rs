@@ -5,7 +5,9 @@
 //!
 //! 1. The nouns: [`moment`], [`spec`].
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
+//! 3. Roles with a process of their own: [`logger`].
 
+pub mod logger;
 pub mod moment;
 pub mod protocol;
 pub mod spec;
