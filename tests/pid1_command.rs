@@ -41,9 +41,6 @@ fn a_burst_of_orphans_leaves_no_zombie() {
 #[test]
 fn twenty_thousand_orphans_and_signals_meanwhile() {
     needs!("root"); // 2, 69
-    let init = Jail::puppet("obey 12=report fifo x").start();
-    init.expect("ready");
-    drop(init);
     let init = Jail::puppet("spawn orphans 20000 100 ; obey -").start();
     init.expect("ready");
     let memory = || {
@@ -113,7 +110,9 @@ fn a_clean_caller_gives_a_clean_child() {
     needs!("root"); // 53, F8, F19
     let (_, out, err) = Jail::puppet("report").run();
     assert_eq!(field(&out[0], "blocked"), "0", "{out:?}");
-    assert_eq!(field(&out[0], "ignored"), "0", "{out:?}");
+    // Less 32 and 33, which posix_spawn of glibc leaves ignored in cargo's children.
+    let ignored = u64::from_str_radix(field(&out[0], "ignored"), 16).unwrap();
+    assert_eq!(ignored & !(3 << 31), 0, "{out:?}");
     assert_eq!(field(&out[0], "fds"), "0,1,2", "{out:?}");
     assert_eq!(out.len(), 1, "65: nothing of ours on stdout");
     assert!(err.is_empty(), "{err:?}");
@@ -208,7 +207,6 @@ fn a_signal_before_the_childs_own_group_exists_is_not_lost() {
     needs!("root", "strace"); // 20, F1
     for _ in 0..3 {
         let init = Jail::puppet("obey -")
-            .under(&["strace", "-D", "-qq", "-f", "-o", "/dev/null"])
             .under(&[
                 "strace",
                 "-D",
