@@ -485,6 +485,16 @@ fn what_cannot_be_executed_has_the_shells_statuses() {
 }
 
 #[test]
+fn a_file_on_a_noexec_mount_is_126() {
+    needs!("root"); // 47
+    let script = format!(
+        "mount -t tmpfs -o noexec none /mnt && cp {} /mnt/puppet && exec \"$@\"",
+        puppet().display()
+    );
+    assert_eq!(Jail::command(&["/mnt/puppet"]).under_sh(&script).run().0, 126);
+}
+
+#[test]
 fn a_script_without_shebang_is_run_by_sh() {
     needs!("root"); // 47
     let folder = Folder::new();

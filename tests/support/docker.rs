@@ -66,7 +66,14 @@ fn build(name: &str, dockerfile: &str) -> String {
     sh(&["chmod", "1777", out.join("tmp").to_str().unwrap()]);
     sh(&["cp", "-r", &format!("{ROOT}/examples"), context.join("examples").to_str().unwrap()]);
     context.write("Dockerfile", dockerfile);
-    let tag = format!("rsm-test-{name}:{}", std::process::id());
+    // Named by its content, so that a second test binary finds it and nothing piles up.
+    let tree =
+        format!("cd {} && find . -type f -exec sha256sum {{}} + | sort", context.path().display());
+    let digest = sh(&["sh", "-c", &format!("({tree}) | sha256sum")]);
+    let tag = format!("rsm-test-{name}:{}", &digest[..16]);
+    if succeeds(&["docker", "image", "inspect", &tag]).is_ok() {
+        return tag;
+    }
     let output = Command::new("docker")
         .args(["build", "-q", "--network", "none", "-t", &tag, context.path().to_str().unwrap()])
         .env("DOCKER_BUILDKIT", "0")
@@ -127,6 +134,12 @@ impl Plan {
         self
     }
 
+    /// More words for the entry point.
+    pub fn then(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|s| (*s).to_owned()));
+        self
+    }
+
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -150,6 +163,20 @@ impl Plan {
         let name = name();
         let process = Process::start(&mut self.command("run", &name));
         Container { process, name, _folder: self.folder }
+    }
+
+    /// Starts it as `docker run -it` does in a terminal, of which the test is the keyboard.
+    pub fn start_on_a_terminal(self) -> Container {
+        let name = name();
+        let plain = self.with(&["-it"]);
+        let command = plain.command("run", &name);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let quoted: Vec<String> = words.map(|w| format!("'{}'", w.to_string_lossy())).collect();
+        let mut script = Command::new("script");
+        script.args(["-qefc", &quoted.join(" "), "/dev/null"]);
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let process = Process::start(&mut script);
+        Container { process, name, _folder: plain.folder }
     }
 
     pub fn run(self) -> (i32, Vec<String>, Vec<String>) {
