@@ -323,6 +323,39 @@ fn many_restarts_never_hit_a_bystander() {
     assert!(!init.out().iter().any(|l| l.contains("got ")), "{:?}", init.out());
 }
 
+#[test]
+fn a_stranger_with_a_reused_pid_is_never_signalled() {
+    needs!("root"); // 21, 22, F12
+    let patient = with(app("a", "report exit 3"), json!({ "restart_delay": "1h" }));
+    let init = supervise(&[patient, app("keeper", "obey -")]);
+    let pid = field(&init.expect("report"), "pid").to_owned();
+    init.await_state("a", "backoff");
+    // The stranger gets the dead app's pid, and is the leader of a group of that number.
+    let script = format!(
+        "echo $(({pid} - 1)) >/proc/sys/kernel/ns_last_pid; {} setsid report obey 15=say:hit & wait",
+        puppet().display()
+    );
+    let stranger = eventually("a stranger with that pid", || {
+        let mut command = std::process::Command::new("nsenter");
+        command.args(["-t", &init.pid.to_string(), "-p", "-m", "sh", "-c", &script]);
+        let stranger = Process::start(command.stdout(std::process::Stdio::piped()));
+        let report = stranger.expect("report");
+        let its = field(&report, "pid").to_owned();
+        stranger.expect("ready");
+        if its == pid {
+            return Some(stranger);
+        }
+        init.inside(&["kill", "-KILL", &its]);
+        None
+    });
+    assert_ne!(init.ctl(&["signal", "USR1", "a"]).code, 2);
+    assert_eq!(init.ctl(&["stop", "a", "--wait"]).code, 0);
+    init.signal(10); // to every app, and to nobody else
+    init.expect("got 10");
+    assert!(stranger.is_running());
+    assert_eq!(stranger.out().iter().filter(|l| l.contains("got")).count(), 0);
+}
+
 // --- signals ------------------------------------------------------------------------------
 
 #[test]

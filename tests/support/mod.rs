@@ -105,12 +105,15 @@ pub fn binary() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_rsm-init")), |p| Path::new(ROOT).join(p))
 }
 
-/// The static release binary, built now if it is not up to date: containers and empty
-/// roots hold nothing a dynamic one could load.
+/// The static release binary (or `RSM_TEST_STATIC_BIN`), built now if it is not up to date:
+/// containers and empty roots hold nothing a dynamic one could load.
 pub fn static_binary() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
         .get_or_init(|| {
+            if let Some(path) = std::env::var_os("RSM_TEST_STATIC_BIN") {
+                return Ok(path.into());
+            }
             let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
             let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
             let built = Path::new(ROOT).join("target").join(&target).join("release/rsm-init");
@@ -312,12 +315,14 @@ impl Process {
             let left = end.saturating_duration_since(Instant::now());
             let over = heard.end.is_some() && heard.open == 0;
             if over || left.is_zero() {
-                panic!(
+                let story = format!(
                     "no {what} ({}). stdout:\n{}\nstderr:\n{}",
                     heard.end.map_or("still running".into(), |e| e.to_string()),
                     heard.out.join("\n"),
                     heard.err.join("\n")
                 );
+                drop(heard); // or the listening threads would panic, too
+                panic!("{story}");
             }
             heard = self.heard.1.wait_timeout(heard, left).unwrap().0;
         }
