@@ -1,5 +1,5 @@
 //! The static binary as PID 1 of containers in an empty image, with puppets as apps.
-//! Numbers in comments are those of the list of edge cases in ARCHITECTURE.md.
+//! Numbers in comments are those of the list in tests/README.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs)]
 

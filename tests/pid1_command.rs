@@ -1,5 +1,5 @@
 //! `rsm-init -- CMD` as PID 1 of a PID namespace, with a puppet as CMD. Numbers in comments
-//! are those of the list of edge cases in ARCHITECTURE.md.
+//! are those of the list in tests/README.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(missing_docs)]
 
