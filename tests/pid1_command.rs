@@ -417,9 +417,7 @@ fn leftovers_get_term_and_time_and_the_end_follows_the_last_at_once() {
     .start();
     init.expect_times(3, "ready");
     let watch = Watch::start();
-    let command: Vec<u32> = init.processes().iter().map(|p| p.0).filter(|p| *p != 1).collect();
-    let first = command.iter().min().unwrap().to_string();
-    assert_eq!(init.inside(&["kill", "-USR1", &first]).code, 0);
+    init.signal(USR1);
     let (code, out, _) = init.exit_and_output();
     assert_eq!(code, 5);
     assert!(out.iter().any(|l| l == "group-clean"), "{out:?}");
@@ -668,6 +666,7 @@ fn idle_means_asleep() {
         let line = text.lines().find(|l| l.starts_with("voluntary_ctxt")).unwrap().to_owned();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
+    sh(&["sleep", "1"]); // start-up settles
     let before = switches();
     sh(&["sleep", "2"]); // the time over which nothing must happen
     assert_eq!(switches(), before);

@@ -222,20 +222,25 @@ impl Pid1 {
         PathBuf::from(format!("/proc/{}/root/proc", self.pid))
     }
 
-    /// `(pid, state)` of each process of the namespace, by its own pids.
-    pub fn processes(&self) -> Vec<(u32, char)> {
+    /// `(pid, state, parent)` of each process of the namespace, by its own pids.
+    fn table(&self) -> Vec<(u32, char, u32)> {
         let Ok(entries) = fs::read_dir(self.proc()) else { return Vec::new() };
         let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
         pids.filter_map(|pid: u32| {
             let stat = fs::read_to_string(self.proc().join(format!("{pid}/stat"))).ok()?;
-            let state = stat.rsplit_once(") ")?.1.chars().next()?;
-            Some((pid, state))
+            let mut words = stat.rsplit_once(") ")?.1.split(' ');
+            Some((pid, words.next()?.chars().next()?, words.next()?.parse().ok()?))
         })
         .collect()
     }
 
+    pub fn processes(&self) -> Vec<(u32, char)> {
+        self.table().into_iter().map(|(pid, state, _)| (pid, state)).collect()
+    }
+
+    /// Those that PID 1 has to bury; a puppet's own are its own.
     pub fn zombies(&self) -> usize {
-        self.processes().iter().filter(|(_, state)| *state == 'Z').count()
+        self.table().iter().filter(|(_, state, parent)| *state == 'Z' && *parent == 1).count()
     }
 
     pub fn await_no_zombies(&self) {
