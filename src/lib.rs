@@ -6,6 +6,17 @@
 //! 1. The nouns: [`moment`], [`spec`].
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
 
+pub mod check;
+pub mod config;
 pub mod moment;
-pub mod protocol;
+pub mod signal;
 pub mod spec;
+
+pub mod protocol;
+
+pub mod supervisor;
+
+pub mod init;
+pub mod journal;
+
+pub mod sys;

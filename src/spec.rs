@@ -218,6 +218,30 @@ pub struct LogSpec {
     pub merge: bool,
 }
 
+impl LogSpec {
+    /// The name of one of the files above for the instance with this `id`.
+    ///
+    /// Only names that end in `.log` are told apart (PM2's rule): in others the instances mix.
+    pub fn path_for(&self, path: &str, id: u32) -> Box<str> {
+        match path.strip_suffix(".log") {
+            Some(stem) if !self.merge => format!("{stem}-{id}.log").into(),
+            _ => path.into(),
+        }
+    }
+}
+
+/// The name of a [`AppSpec::pid_file`] for the instance with this `id`: `web.pid` and `web-3.pid` become
+/// `web-ID.pid`, anything else stays as it is (PM2's rule).
+pub fn pid_path(path: &str, id: u32) -> Box<str> {
+    let Some(stem) = path.strip_suffix(".pid") else { return path.into() };
+    let shorter = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    let stem = match shorter.strip_suffix('-') {
+        Some(name) if shorter.len() < stem.len() => name,
+        _ => stem,
+    };
+    format!("{stem}-{id}.pid").into()
+}
+
 /// How output is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogMode {
@@ -268,6 +292,32 @@ impl Default for InitSpec {
             termination_log: "/dev/termination-log".into(),
             exit_when_idle: true,
             forward_signals: Box::new([libc::SIGUSR1]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unshared_log_files_carry_the_id() {
+        let own = LogSpec::default();
+        let shared = LogSpec { merge: true, ..LogSpec::default() };
+        assert_eq!(&*own.path_for("/x/web-out.log", 3), "/x/web-out-3.log");
+        assert_eq!(&*own.path_for("/x/web.out", 3), "/x/web.out");
+        assert_eq!(&*shared.path_for("/x/web-out.log", 3), "/x/web-out.log");
+    }
+
+    #[test]
+    fn pid_files_carry_the_id_in_place_of_an_older_one() {
+        for (path, expected) in [
+            ("/x/web.pid", "/x/web-5.pid"),
+            ("/x/web-3.pid", "/x/web-5.pid"),
+            ("/x/web3.pid", "/x/web3-5.pid"),
+            ("/x/run", "/x/run"),
+        ] {
+            assert_eq!(&*pid_path(path, 5), expected);
         }
     }
 }

@@ -102,6 +102,23 @@ pub enum Op {
     Shutdown,
 }
 
+impl Op {
+    /// True for what only those may do who may do everything.
+    pub fn changes_something(&self) -> bool {
+        match self {
+            Self::Order { .. } | Self::Scale { .. } | Self::Signal { .. } | Self::Shutdown => true,
+            // It shows secrets.
+            Self::Env { .. } => true,
+            Self::Ping
+            | Self::Version
+            | Self::Status { .. }
+            | Self::Describe { .. }
+            | Self::Wait { .. }
+            | Self::Health { .. } => false,
+        }
+    }
+}
+
 /// An app name, an instance id, `NAME:INSTANCE`, a namespace, or `all`; in that order of
 /// precedence for a text that could be several. `/regex/` is for the client to expand.
 pub type Target = String;

@@ -30,6 +30,13 @@ pub enum Order {
         /// The instance's id.
         id: u32,
     },
+    /// Write the pid to its file, or take the file away.
+    PidFile {
+        /// Absolute.
+        path: String,
+        /// `None`: there is no process any more.
+        pid: Option<u32>,
+    },
     /// Open every file again.
     Reopen,
     /// Write all that is in the pipes, answer [`News::Finished`], and end.
@@ -65,4 +72,9 @@ pub struct Attach {
 pub enum News {
     /// All is written. The log writer is about to end.
     Finished,
+}
+
+/// What goes before each line of an instance when several share the container's streams.
+pub fn prefix(app: &str, instance: u32) -> String {
+    format!("{app}:{instance} | ")
 }
