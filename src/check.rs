@@ -46,7 +46,7 @@ struct Options {
 /// `cpus` is what `instances: "max"` means here; `caret`: stderr is a terminal, and faults are shown with their line.
 pub fn main(
     args: &[OsString],
-    cpus: u32,
+    cpus: &dyn Fn() -> u32,
     caret: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
@@ -118,7 +118,7 @@ fn options(args: &[OsString]) -> Result<Options, String> {
     Ok(options)
 }
 
-fn check(options: &Options, cpus: u32) -> Result<(Loaded, Value), Faults> {
+fn check(options: &Options, cpus: &dyn Fn() -> u32) -> Result<(Loaded, Value), Faults> {
     let texts = disk::read_sources(&options.files)?;
     let sources: Vec<Source<'_>> =
         options.files.iter().zip(&texts).map(|(path, text)| Source::new(path, text)).collect();
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_a_config_fault() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let status = main(&["/nowhere/at/all.json".into()], 1, false, &mut out, &mut err);
+        let status = main(&["/nowhere/at/all.json".into()], &|| 1, false, &mut out, &mut err);
         assert_eq!(status, BAD_CONFIG);
         let said = String::from_utf8_lossy(&err);
         assert!(said.contains("/nowhere/at/all.json: cannot read it: no such file"), "{said}");

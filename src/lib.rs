@@ -3,15 +3,19 @@
 //! Read the floors from the top down; each may use only the floors above it. See
 //! `ARCHITECTURE.md` for the picture.
 //!
-//! 1. The nouns: [`moment`], [`spec`].
+//! 1. The nouns: [`moment`], [`signal`], [`spec`].
 //! 2. Text in, value or faults out: [`config`], [`protocol`].
+//! 3. The one who decides, purely: [`supervisor`].
+//! 4. The loop and its words: [`init`], [`journal`].
+//! 5. The kernel: [`sys`].
+//! 6. Other processes, which never see 3 to 5: [`ctl`] and its [`client`], [`check`].
+//! 7. Who am I called as: [`roles`].
 
-pub mod check;
-pub mod config;
 pub mod moment;
 pub mod signal;
 pub mod spec;
 
+pub mod config;
 pub mod protocol;
 
 pub mod supervisor;
@@ -20,3 +24,10 @@ pub mod init;
 pub mod journal;
 
 pub mod sys;
+
+pub mod check;
+pub mod client;
+pub mod ctl;
+pub mod terminal;
+
+pub mod roles;

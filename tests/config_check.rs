@@ -34,7 +34,7 @@ impl Drop for Folder {
 
 fn run(args: &[OsString]) -> (u8, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let status = check::main(args, 3, false, &mut out, &mut err);
+    let status = check::main(args, &|| 3, false, &mut out, &mut err);
     (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 

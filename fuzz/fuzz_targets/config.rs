@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
         env_name: Some("production"),
         only: &[],
         strict: false,
-        cpus: 2,
+        cpus: &|| 2,
         variables: &|name| Some(format!("/{name}")),
         files: &Anything,
         accounts: &Anything,

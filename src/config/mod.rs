@@ -79,8 +79,8 @@ pub struct Context<'a> {
     pub only: &'a [String],
     /// Unknown keys and clashing names are faults.
     pub strict: bool,
-    /// How many CPUs may be used: what `max` means.
-    pub cpus: u32,
+    /// How many CPUs may be used: what `max` means. Asked only if something says so.
+    pub cpus: &'a dyn Fn() -> u32,
     /// The supervisor's own environment.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
     /// The file system.

@@ -25,7 +25,6 @@ pub(super) fn merges_logs(given: &Given<'_>) -> bool {
 }
 
 pub(super) fn instances(given: &Given<'_>, loader: &mut Loader<'_>) -> u32 {
-    let cpus = i64::from(loader.context.cpus.max(1));
     let Some(count) = given.whole(Key::Instances) else { return 1 };
     if let Some(item) = given.item(Key::Instances).filter(|item| forms::is_odd_count(item.node)) {
         loader.report.warn(
@@ -37,7 +36,8 @@ pub(super) fn instances(given: &Given<'_>, loader: &mut Loader<'_>) -> u32 {
             ),
         );
     }
-    let count = if count > 0 { count } else { (cpus + count).max(1) };
+    let cpus = || i64::from((loader.context.cpus)().max(1));
+    let count = if count > 0 { count } else { (cpus() + count).max(1) };
     u32::try_from(count.min(forms::MOST_INSTANCES)).unwrap_or(1)
 }
 

@@ -289,6 +289,7 @@ impl<M: Machine> Desk<'_, M> {
             exec_mode: mode(spec.exec_mode).to_owned(),
             critical: spec.critical,
             instance: self.instance_status(instance, now),
+            age_ms: millis(now.since(instance.made)),
             script: command.script.to_string(),
             script_found: match command.found {
                 Found::Absolute => "absolute",

@@ -4,7 +4,7 @@
 //! [`Reply`] a line for each, in order. Unknown fields are ignored, an unknown `op` is
 //! answered with [`ErrorKind::BadRequest`], so that old and new versions can meet.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Version of this protocol; a request with a greater `v` is refused.
 pub const VERSION: u32 = 1;
@@ -160,7 +160,7 @@ pub enum Level {
 }
 
 /// One answer line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
     /// It could not be done.
@@ -170,6 +170,33 @@ pub enum Reply {
     },
     /// It is done, or here is what was asked.
     Ok(Answer),
+}
+
+impl<'de> Deserialize<'de> for Reply {
+    // By hand because a derived untagged enum copies the whole line into a tree first and
+    // then can only say "did not match any variant".
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Line {
+            Error(Refusal),
+            Done(Done),
+            Version(Version),
+            Status(Status),
+            Details(Vec<Detail>),
+            Env(Vec<(String, String)>),
+            Health(Health),
+        }
+        Ok(match Line::deserialize(deserializer)? {
+            Line::Error(error) => Self::Refused { error },
+            Line::Done(done) => Self::Ok(Answer::Done(done)),
+            Line::Version(version) => Self::Ok(Answer::Version(version)),
+            Line::Status(status) => Self::Ok(Answer::Status(status)),
+            Line::Details(details) => Self::Ok(Answer::Details(details)),
+            Line::Env(env) => Self::Ok(Answer::Env(env)),
+            Line::Health(health) => Self::Ok(Answer::Health(health)),
+        })
+    }
 }
 
 /// Why a request was refused.
@@ -393,6 +420,9 @@ pub struct Detail {
     /// As in the status.
     #[serde(flatten)]
     pub instance: InstanceStatus,
+    /// Since this instance was made, whatever became of it since.
+    #[serde(default)]
+    pub age_ms: u64,
     /// What the config named.
     pub script: String,
     /// Where it was found: `absolute`, `working directory`, `config directory`, `PATH`, `not found`.
@@ -425,4 +455,36 @@ pub struct Detail {
     pub kill_timeout_ms: u64,
     /// Runs that ended, newest first; a handful.
     pub history: Vec<LastExit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reply_reads_back_as_it_was_written() {
+        let replies = [
+            Reply::Refused {
+                error: Refusal { kind: ErrorKind::Busy, message: "too many".to_string() },
+            },
+            Reply::Ok(Answer::Done(Done { ids: vec![1, 2] })),
+            Reply::Ok(Answer::Version(Version { version: "1".to_string(), protocol: 1, pid: 7 })),
+            Reply::Ok(Answer::Status(Status {
+                schema: 1,
+                version: "1".to_string(),
+                pid: 1,
+                state: "running".to_string(),
+                uptime_ms: 3,
+                orphans_reaped: 0,
+                apps: Vec::new(),
+            })),
+            Reply::Ok(Answer::Details(Vec::new())),
+            Reply::Ok(Answer::Env(vec![("A".to_string(), "b".to_string())])),
+            Reply::Ok(Answer::Health(Health { healthy: true, message: "fine".to_string() })),
+        ];
+        for reply in replies {
+            let line = serde_json::to_string(&reply).unwrap();
+            assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply, "{line}");
+        }
+    }
 }

@@ -34,6 +34,8 @@ pub struct Instance {
     pub spec: Rc<AppSpec>,
     /// Its number in the app.
     pub number: u32,
+    /// When it was made.
+    pub made: Moment,
     /// What is wanted of it.
     pub wanted: Wanted,
     /// Where it stands.
@@ -51,13 +53,20 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(id: InstanceId, app: AppId, spec: Rc<AppSpec>, number: u32) -> Self {
+    pub(super) fn new(
+        id: InstanceId,
+        app: AppId,
+        spec: Rc<AppSpec>,
+        number: u32,
+        made: Moment,
+    ) -> Self {
         let wanted = if spec.autostart { Wanted::Up } else { Wanted::Down };
         Self {
             id,
             app,
             spec,
             number,
+            made,
             wanted,
             phase: Phase::Down(Down::Idle),
             life: 0,

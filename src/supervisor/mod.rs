@@ -87,37 +87,37 @@ impl Supervisor {
             exit_when_idle: spec.init.exit_when_idle,
         };
         for app in spec.apps {
-            supervisor.add(app);
+            supervisor.add(app, Moment::START);
         }
         supervisor.connect();
         supervisor
     }
 
     /// Adds an app while running; its dependencies are found by name.
-    pub fn add_app(&mut self, spec: AppSpec) -> Vec<InstanceId> {
+    pub fn add_app(&mut self, now: Moment, spec: AppSpec) -> Vec<InstanceId> {
         let first = self.next_instance;
-        self.add(spec);
+        self.add(spec, now);
         self.connect();
         (first..self.next_instance).map(InstanceId).collect()
     }
 
-    fn add(&mut self, spec: AppSpec) {
+    fn add(&mut self, spec: AppSpec, now: Moment) {
         let id = AppId(self.next_app);
         self.next_app += 1;
         let (spec, size) = (Rc::new(spec), 0);
         self.apps.push(App { id, spec, size, needs: vec![], needed_by: vec![] });
         let last = self.apps.len() - 1;
         for number in 0..self.apps[last].spec.instances {
-            self.add_instance(last, number);
+            self.add_instance(last, number, now);
         }
     }
 
-    fn add_instance(&mut self, app: usize, number: u32) -> InstanceId {
+    fn add_instance(&mut self, app: usize, number: u32, now: Moment) -> InstanceId {
         let id = InstanceId(self.next_instance);
         self.next_instance += 1;
         let app = &mut self.apps[app];
         app.size += 1;
-        self.instances.push(Instance::new(id, app.id, Rc::clone(&app.spec), number));
+        self.instances.push(Instance::new(id, app.id, Rc::clone(&app.spec), number, now));
         id
     }
 
@@ -413,7 +413,7 @@ impl Supervisor {
                 !self.instances.iter().any(|other| other.app == app && other.number == *number)
             };
             let Some(number) = (0..).find(is_free) else { break };
-            let id = self.add_instance(index, number);
+            let id = self.add_instance(index, number, now);
             self.order(now, id, Order::Start, actions);
             concerned.push(id);
         }

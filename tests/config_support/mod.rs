@@ -64,7 +64,7 @@ impl Machine {
             env_name: self.env_name.as_deref(),
             only: &self.only,
             strict: self.strict,
-            cpus: self.cpus,
+            cpus: &|| self.cpus,
             variables: &variables,
             files: &self.files,
             accounts: &FakeAccounts,
