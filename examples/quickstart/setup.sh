@@ -1,0 +1,3 @@
+#!/bin/sh
+# Runs once: `autorestart` is false, so its end is an end ("completed").
+echo "setup done"
