@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::socket::{Backlog, listen};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -355,12 +356,12 @@ fn health_ends_with_0_or_1_whatever_happens() {
 
 #[test]
 fn values_of_the_environment_are_shown_on_demand_only() {
-    let env = json!({ "env": [["TOKEN", "secret"], ["A", "1\n2"]] });
-    let ran = Supervisor::with(&[env.clone()]).ran("env 0");
+    let env = || json!({ "env": [["TOKEN", "secret"], ["A", "1\n2"]] });
+    let ran = Supervisor::with(&[env()]).ran("env 0");
     assert_eq!((ran.status, ran.out.as_str()), (0, "TOKEN=***\nA=***\n"));
-    let ran = Supervisor::with(&[env.clone()]).ran("env 0 --show");
+    let ran = Supervisor::with(&[env()]).ran("env 0 --show");
     assert_eq!(ran.out, "TOKEN=secret\nA=1\\n2\n");
-    let ran = Supervisor::with(&[env]).ran("env 0 --show --json");
+    let ran = Supervisor::with(&[env()]).ran("env 0 --show --json");
     assert_eq!(ran.out, "{\"TOKEN\":\"secret\",\"A\":\"1\\n2\"}\n");
 }
 
@@ -463,10 +464,16 @@ fn who_never_answers_is_not_waited_for() {
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains("did not answer within 200 ms"), "{}", ran.err);
     assert!(start.elapsed() < Duration::from_secs(5));
-    // Nor is one that does not even accept, and whose queue is full.
+    // Nor is one that does not even accept.
     let place = Place::new();
-    let _listener = UnixListener::bind(place.socket()).unwrap();
+    let listener = UnixListener::bind(place.socket()).unwrap();
     assert_eq!(ctl(&place.socket(), "ping --timeout 100ms").status, 1);
+    // Nor one whose queue is full (that client still stands in it), where connecting alone
+    // would take for ever.
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let ran = ctl(&place.socket(), "ping --timeout 100ms");
+    assert_eq!(ran.status, 4);
+    assert!(ran.err.contains("no room for another client"), "{}", ran.err);
 }
 
 #[test]
