@@ -72,6 +72,8 @@ struct Init {
     /// The terminal that was handed to the command's group.
     terminal: Option<Terminal>,
     oom_kills: OomKills,
+    /// The command has stopped (SIGSTOP, Ctrl-Z) and not been continued.
+    is_stopped: bool,
     refused: bool,
     come: Vec<Token>,
 }
@@ -122,6 +124,7 @@ impl Init {
             in_flight: Some(in_flight),
             terminal,
             oom_kills: OomKills::new(),
+            is_stopped: false,
             refused: false,
             come: vec![],
         })
@@ -184,10 +187,9 @@ impl Init {
 
     fn forward(&mut self, arrival: &Arrival) {
         let Some(command) = self.command else { return };
-        // Of our own making (SIGPIPE), or made by the terminal, which has told the
-        // command's own group already.
-        let own = arrival.sender == std::process::id();
-        if own || arrival.code > 0 && self.terminal.is_some() {
+        // Of our own making: somebody had closed what we wrote to (SIGPIPE). What the
+        // terminal's keys make goes to the foreground, so to the command and not to us.
+        if arrival.sender == std::process::id() {
             return;
         }
         let result = if arrival.code == libc::SI_QUEUE {
@@ -196,6 +198,11 @@ impl Init {
         } else {
             send(command, arrival.signal)
         };
+        let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+        if self.is_stopped && ends.contains(&arrival.signal) {
+            // It could not see it otherwise.
+            let _ = send(command, libc::SIGCONT);
+        }
         if result == Err(Errno::EPERM) && !self.refused {
             self.refused = true;
             log::warn!(
@@ -247,12 +254,17 @@ impl Init {
         let Some(command) = self.command else { return };
         // SAFETY: all zeros is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let (flags, id) = (libc::WSTOPPED | libc::WNOHANG, command.cast_unsigned());
+        let flags = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
+        let id = command.cast_unsigned();
         // SAFETY: `info` is a siginfo_t for the kernel to fill.
         let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) };
         // SAFETY: waitid fills these fields; pid 0 says that nothing has stopped.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         if result < 0 || pid == 0 {
+            return;
+        }
+        self.is_stopped = info.si_code != libc::CLD_CONTINUED;
+        if !self.is_stopped {
             return;
         }
         if self.is_init {
