@@ -183,11 +183,11 @@ fn environment(
     resolved: &Resolved,
     identity: Option<&Identity>,
 ) -> Box<[(Box<str>, Box<str>)]> {
-    let mut env: Vec<(Box<str>, Box<str>)> = variables
-        .iter()
-        .filter(|variable| !variable.is_absent)
-        .map(|variable| (Box::from(&*variable.name), Box::from(&*variable.value)))
-        .collect();
+    // Room for what is added below, so that it is allocated once.
+    let mut env: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(variables.len() + 3);
+    for variable in variables.iter().filter(|variable| !variable.is_absent) {
+        env.push(((&*variable.name).into(), (&*variable.value).into()));
+    }
     let has = |env: &[(Box<str>, Box<str>)], name: &str| {
         env.iter().position(|(other, _)| **other == *name)
     };

@@ -190,7 +190,7 @@ fn size(node: &Node<'_>) -> Option<u64> {
 
 fn words_of<'n>(node: &'n Node<'_>) -> Form<Vec<Cow<'n, str>>> {
     match &node.value {
-        Value::Text(text) => Ok(words::split(text).into_iter().map(Cow::Borrowed).collect()),
+        Value::Text(text) => Ok(words::split(text)),
         _ => list(node),
     }
 }

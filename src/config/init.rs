@@ -5,6 +5,7 @@ use super::forms::{self, Checked};
 use super::given::{self, has_no_code};
 use super::identity::group_id;
 use super::keys::Kind;
+use super::paths;
 use super::suggest;
 use super::value::{Entry, Node, Value, quoted};
 use crate::spec::{InitSpec, LogFormat};
@@ -61,7 +62,7 @@ fn set(entry: &Entry<'_>, init: &mut InitSpec, rest: &mut Rest, loader: &mut Loa
         }
         "socket" => {
             if let Some(Checked::Text(path)) = checked(Kind::Text) {
-                init.socket = (!path.is_empty()).then(|| (&*path).into());
+                init.socket = absolute(&path, &loader.working);
             }
         }
         "socket_mode" => match mode(node) {
@@ -81,8 +82,8 @@ fn set(entry: &Entry<'_>, init: &mut InitSpec, rest: &mut Rest, loader: &mut Loa
             }
         }
         "termination_log" => {
-            if let (_, Some(Checked::Text(path))) = (&node.value, checked(Kind::Text)) {
-                init.termination_log = (&*path).into()
+            if let Some(Checked::Text(path)) = checked(Kind::Text) {
+                init.termination_log = absolute(&path, &loader.working).unwrap_or_default();
             }
         }
         "exit_when_idle" => {
@@ -108,6 +109,17 @@ fn set(entry: &Entry<'_>, init: &mut InitSpec, rest: &mut Rest, loader: &mut Loa
                 .map_or(String::new(), |meant| format!("; did you mean \"{meant}\"?"));
             report.doubt(entry.at, format!("init: {}: unknown key{hint}", quoted(key)));
         }
+    }
+}
+
+/// `None`: an empty path, which means none.
+fn absolute(path: &str, working: &str) -> Option<Box<str>> {
+    // An abstract socket has a name that is no path.
+    let is_name = path.starts_with('@');
+    match path {
+        "" => None,
+        _ if is_name => Some(path.into()),
+        _ => Some(paths::resolve(working, path).into()),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::spec::Dependency;
 ///
 /// For PM2 apps of one name are a group; here a name is one app.
 pub(super) fn make_names_unique(drafts: &mut [Draft<'_>], report: &mut Report) {
+    if are_unique(drafts) {
+        return;
+    }
     let mut counts: BTreeMap<Box<str>, u32> = BTreeMap::new();
     for draft in drafts.iter() {
         counts.entry(draft.asked_name.clone()).or_insert(0);
@@ -45,6 +48,12 @@ pub(super) fn make_names_unique(drafts: &mut [Draft<'_>], report: &mut Report) {
         }
         draft.app.name = name;
     }
+}
+
+fn are_unique(drafts: &[Draft<'_>]) -> bool {
+    let mut names: Vec<&str> = drafts.iter().map(|draft| &*draft.asked_name).collect();
+    names.sort_unstable();
+    names.windows(2).all(|pair| pair[0] != pair[1])
 }
 
 /// Dependencies name apps that exist, and have no cycle.

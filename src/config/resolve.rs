@@ -126,8 +126,7 @@ impl Resolver<'_, '_, '_> {
                 Resolved {
                     candidates: vec![file.into()],
                     argv,
-                    interpreter: "none".into(),
-                    ..Resolved::new(found, runtime)
+                    ..Resolved::new("none", found, runtime)
                 }
             }
             Way::By(name, argument) => {
@@ -140,12 +139,7 @@ impl Resolver<'_, '_, '_> {
                 // A missing script is told by execve itself, not by what the interpreter makes of it.
                 let candidates = if found == Found::Nowhere { vec![file.into()] } else { program };
                 let runtime = runtime(paths::base_name(&name));
-                Resolved {
-                    candidates,
-                    argv,
-                    interpreter: name.into(),
-                    ..Resolved::new(found, runtime)
-                }
+                Resolved { candidates, argv, ..Resolved::new(&name, found, runtime) }
             }
         }
     }
@@ -307,20 +301,19 @@ impl Resolver<'_, '_, '_> {
         Resolved {
             candidates,
             argv,
-            interpreter: "none".into(),
             shell: Some(shell),
-            ..Resolved::new(Found::Path, Runtime::Other)
+            ..Resolved::new("none", Found::Path, Runtime::Other)
         }
     }
 }
 
 impl Resolved {
-    fn new(found: Found, runtime: Runtime) -> Self {
+    fn new(interpreter: &str, found: Found, runtime: Runtime) -> Self {
         Self {
             candidates: Vec::new(),
             argv: Vec::new(),
             cwd: None,
-            interpreter: "none".into(),
+            interpreter: interpreter.into(),
             found,
             runtime,
             shell: None,

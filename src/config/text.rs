@@ -156,7 +156,7 @@ impl<'a> Reader<'a, '_> {
     fn map(&mut self) -> Result<Value<'a>, Bad> {
         let opened = self.at;
         self.at += 1;
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(8);
         loop {
             self.blank()?;
             match self.peek() {

@@ -1,10 +1,12 @@
 //! A string of arguments, split as PM2 splits it.
 
+use std::borrow::Cow;
+
 /// Splits at blanks. `"a b"` and `'a b'` are one word and lose their quotes; in `--key="a b"` they stay.
 /// There are no escapes, and an empty pair of quotes gives nothing.
 ///
 /// One pass: whether a quote is closed again is found out at most once for each kind.
-pub(super) fn split(text: &str) -> Vec<&str> {
+pub(super) fn split(text: &str) -> Vec<Cow<'_, str>> {
     let bytes = text.as_bytes();
     let mut words = Vec::new();
     let mut at = 0;
@@ -17,13 +19,13 @@ pub(super) fn split(text: &str) -> Vec<&str> {
         let start = at;
         // A word that is quoted as a whole.
         if let Some(close) = last_quote.closing(bytes, at) {
-            words.push(&text[start + 1..close]);
+            words.push(Cow::Borrowed(&text[start + 1..close]));
             at = close + 1;
             continue;
         }
         at =
             assignment_end(text, start, &mut last_quote).unwrap_or_else(|| blank_from(text, start));
-        words.push(&text[start..at]);
+        words.push(Cow::Borrowed(&text[start..at]));
     }
     words.retain(|word| !word.is_empty());
     words
