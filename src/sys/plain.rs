@@ -27,6 +27,9 @@ use crate::supervisor::{Ended, Exit, SpawnFailure};
 /// Where programs are looked for when `PATH` is not set, as execvp(3) does.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Signals that ask for the end.
+const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+
 /// The command to run.
 pub struct Plain {
     /// Its argument vector, not empty.
@@ -73,6 +76,8 @@ struct Init {
     terminal: Option<Terminal>,
     oom_kills: OomKills,
     refused: bool,
+    /// The command was seen to stop, and nothing of ours has resumed it since.
+    is_stopped: bool,
     come: Vec<Token>,
 }
 
@@ -123,6 +128,7 @@ impl Init {
             terminal,
             oom_kills: OomKills::new(),
             refused: false,
+            is_stopped: false,
             come: vec![],
         })
     }
@@ -185,9 +191,10 @@ impl Init {
     fn forward(&mut self, arrival: &Arrival) {
         let Some(command) = self.command else { return };
         // Of our own making (SIGPIPE), or made by the terminal, which has told the
-        // command's own group already.
+        // command's own group already; but of a hang-up it tells the session's leader only.
         let own = arrival.sender == std::process::id();
-        if own || arrival.code > 0 && self.terminal.is_some() {
+        let told = arrival.code > 0 && arrival.signal != libc::SIGHUP && self.terminal.is_some();
+        if own || told {
             return;
         }
         let result = if arrival.code == libc::SI_QUEUE {
@@ -196,6 +203,11 @@ impl Init {
         } else {
             send(command, arrival.signal)
         };
+        // A stopped command would hear of its end only once it is resumed.
+        if self.is_stopped && ENDS.contains(&arrival.signal) {
+            self.is_stopped = false;
+            let _ = send(command, libc::SIGCONT);
+        }
         if result == Err(Errno::EPERM) && !self.refused {
             self.refused = true;
             log::warn!(
@@ -256,6 +268,7 @@ impl Init {
             return;
         }
         if self.is_init {
+            self.is_stopped = true;
             log::info!("the command was stopped by {}; SIGCONT resumes it", signal::name(status));
             return;
         }
