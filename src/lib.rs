@@ -8,7 +8,7 @@
 //! 3. The one who decides, purely: [`supervisor`].
 //! 4. The loop and its words: [`init`], [`journal`].
 //! 5. The kernel: [`sys`].
-//! 6. Other processes, which never see 3 to 5: [`ctl`] and its [`client`], [`check`].
+//! 6. Other processes, which never see 3 to 5: [`logger`], [`ctl`] and its [`client`], [`check`].
 //! 7. Who am I called as: [`roles`].
 
 pub mod moment;
@@ -28,6 +28,7 @@ pub mod sys;
 pub mod check;
 pub mod client;
 pub mod ctl;
+pub mod logger;
 pub mod terminal;
 
 pub mod roles;

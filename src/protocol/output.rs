@@ -64,6 +64,15 @@ pub struct Attach {
     pub log_file: Option<String>,
     /// Stamp before each line, in files and on the container's streams, in dayjs tokens.
     pub date_format: Option<String>,
+    /// A former log writer had these streams and died: what it wrote last may be half a
+    /// line, and may come again. Marked by a newline on the container's streams.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
+}
+
+/// What stands before each line of an instance when the container's streams show several.
+pub fn prefix(app: &str, instance: u32) -> String {
+    format!("{app}:{instance} | ")
 }
 
 /// Log writer to PID 1.
@@ -72,9 +81,4 @@ pub struct Attach {
 pub enum News {
     /// All is written. The log writer is about to end.
     Finished,
-}
-
-/// What goes before each line of an instance when several share the container's streams.
-pub fn prefix(app: &str, instance: u32) -> String {
-    format!("{app}:{instance} | ")
 }

@@ -51,6 +51,7 @@ pub fn main(words: &[OsString]) -> u8 {
     match (name, rest.first().and_then(|word| word.to_str())) {
         (Some("ctl"), _) => tool(inherited, || crate::ctl::main(rest)),
         (_, Some("ctl")) => tool(inherited, || crate::ctl::main(&rest[1..])),
+        (_, Some("logger")) => crate::logger::main(),
         (_, Some("check")) => tool(inherited, || check(&rest[1..])),
         (_, Some("-h" | "--help" | "help")) => say(HELP),
         (_, Some("-V" | "--version" | "version")) => {

@@ -37,6 +37,8 @@ struct Streams {
     out: Pipe,
     err: Pipe,
     attached: bool,
+    /// A log writer had them and died.
+    resumed: bool,
     ended: bool,
     /// The file of its pid, and the pid that should stand there.
     pid_file: Option<(String, Option<u32>)>,
@@ -134,6 +136,7 @@ impl Output {
                 out: Pipe::new()?,
                 err: Pipe::new()?,
                 attached: false,
+                resumed: false,
                 ended: false,
                 pid_file: None,
                 leaving: false,
@@ -303,6 +306,7 @@ impl Output {
         poller.forget(&running.socket);
         let (lived, finished) = (now.since(running.since), running.finish == Finish::Done);
         for (id, streams) in &mut self.streams {
+            streams.resumed |= streams.attached && !finished;
             streams.attached = false;
             self.dirty.insert(*id);
             streams.watch(*id, poller);
@@ -391,7 +395,13 @@ impl Output {
     }
 
     /// The files of an instance's output, as they are named on disk.
-    pub(super) fn attach_order(app: &AppSpec, id: u32, number: u32, several: bool) -> Attach {
+    pub(super) fn attach_order(
+        app: &AppSpec,
+        id: u32,
+        number: u32,
+        several: bool,
+        resumed: bool,
+    ) -> Attach {
         let logs = &app.logs;
         let file =
             |path: &Option<Box<str>>| path.as_ref().map(|path| logs.path_for(path, id).into());
@@ -410,6 +420,7 @@ impl Output {
             error_file: file(&logs.error_file),
             log_file: file(&logs.log_file),
             date_format: logs.date_format.as_ref().map(ToString::to_string),
+            resumed,
         }
     }
 }
@@ -417,7 +428,7 @@ impl Output {
 impl Streams {
     fn talk(&mut self, id: u32, several: bool, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         if !self.attached {
-            let attach = Output::attach_order(&self.app, id, self.number, several);
+            let attach = Output::attach_order(&self.app, id, self.number, several, self.resumed);
             let ends = [self.out.read.as_raw_fd(), self.err.read.as_raw_fd()];
             order(socket, &Order::Attach(attach), &ends)?;
             self.attached = true;

@@ -28,9 +28,10 @@ pub fn block_everything() -> Inherited {
     Inherited { mask, ignored: ignored & !raw::bit(libc::SIGCHLD) }
 }
 
-/// Lets go of the mask again, for a role that is no init.
+/// Lets go of the mask again, for a role that is no init. SIGPIPE stays blocked: a
+/// reader who has left is an error of the write, not a reason to die.
 pub fn restore(inherited: Inherited) {
-    raw::set_mask(inherited.mask);
+    raw::set_mask(inherited.mask | raw::bit(libc::SIGPIPE));
 }
 
 /// One signal that came.
