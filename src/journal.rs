@@ -20,9 +20,10 @@ pub fn tell(notice: &Notice) {
     };
     match notice.what {
         What::NotReady => log::warn!("{name}: not ready in time; stopping it"),
-        What::Killed { after } => {
-            log::warn!("{name}: still running {} after its stop signal; killed", seconds(after));
+        What::Killed { after: Some(grace) } => {
+            log::warn!("{name}: still running {} after its stop signal; killed", seconds(grace));
         }
+        What::Killed { after: None } => log::warn!("{name}: no more time to stop; killed"),
         What::Ended { how, lived, next, unstable, max_restarts } => {
             let what = ended(how, lived);
             let tries = match max_restarts {

@@ -198,10 +198,10 @@ pub enum What {
     },
     /// It was not ready in time and is being stopped.
     NotReady,
-    /// It did not heed its stop signal within the grace period and is killed.
+    /// It did not heed its stop signal and is killed.
     Killed {
-        /// The grace period.
-        after: Duration,
+        /// The grace period that is over; `None`: there was no more time for one.
+        after: Option<Duration>,
     },
 }
 

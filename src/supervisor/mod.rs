@@ -35,6 +35,9 @@ use verdict::Stopping;
 /// How long a killed process may take to die before a shutdown goes on without it. Only
 /// one that hangs in the kernel takes that long, and the kernel ends it with the container.
 const UNDYING: Duration = Duration::from_secs(5);
+/// Two requests to stop that are closer than this are one: timeout(1), for one, signals
+/// its command and then its own group, to which the command belongs.
+const SAME_REQUEST: Duration = Duration::from_millis(10);
 /// How often SIGKILL is sent to what is left of a tree, in growing distances.
 const SWEEPS: u8 = 8;
 
@@ -67,6 +70,7 @@ pub struct Supervisor {
     next_instance: u32,
     /// Once set, nothing starts any more.
     stopping: Option<Stopping>,
+    stopping_since: Moment,
     /// When everything still alive is killed, whatever its own grace period says.
     kill_by: Option<Moment>,
     shutdown_timeout: Option<Duration>,
@@ -82,6 +86,7 @@ impl Supervisor {
             next_app: 0,
             next_instance: 0,
             stopping: None,
+            stopping_since: Moment::START,
             kill_by: None,
             shutdown_timeout: spec.init.shutdown_timeout,
             exit_when_idle: spec.init.exit_when_idle,
@@ -422,7 +427,9 @@ impl Supervisor {
 
     fn shut_down(&mut self, now: Moment, actions: &mut Vec<Action>) {
         if self.stopping.is_some() {
-            self.hurry(now);
+            if now.since(self.stopping_since) >= SAME_REQUEST {
+                self.no_later_than(now);
+            }
             return;
         }
         let interrupts = self.instances.iter().find(|instance| {
@@ -444,6 +451,7 @@ impl Supervisor {
 
     fn begin_stop(&mut self, now: Moment, stopping: Stopping, actions: &mut Vec<Action>) {
         self.stopping = Some(stopping);
+        self.stopping_since = now;
         actions.push(Action::Stopping);
         if let Some(limit) = self.shutdown_timeout {
             self.no_later_than(now.plus(limit));
@@ -456,10 +464,6 @@ impl Supervisor {
     }
 
     /// Whoever asks twice means now.
-    fn hurry(&mut self, now: Moment) {
-        self.no_later_than(now);
-    }
-
     fn no_later_than(&mut self, limit: Moment) {
         self.kill_by = Some(self.kill_by.map_or(limit, |other| other.min(limit)));
         for instance in &mut self.instances {
@@ -519,7 +523,8 @@ impl Supervisor {
             Phase::Stopping { run, since, kill_at: Some(limit), killed: false, why }
                 if limit <= now =>
             {
-                let after = instance.spec.stop.kill_timeout;
+                let hurried = self.kill_by.is_some_and(|limit| limit <= now);
+                let after = (!hurried).then_some(instance.spec.stop.kill_timeout);
                 actions.push(Action::Tell(self.notice(index, What::Killed { after })));
                 actions.push(Action::Kill(run));
                 let kill_at = self.stopping.is_some().then(|| now.plus(UNDYING));
