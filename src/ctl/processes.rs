@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{SysconfVar, read, sysconf};
-use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Every process there is, by rising pid.
 #[derive(Debug, Default)]
@@ -70,31 +70,11 @@ impl Processes {
         if own.to_str()? != nix::unistd::getpid().to_string() {
             return None;
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let mut listing = Dir::open("/proc", flags | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
-        let names: Vec<CString> = listing
-            .iter()
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
-            .filter(|name| name.to_bytes().first().is_some_and(u8::is_ascii_digit))
-            .collect();
-        let mut all = Vec::with_capacity(names.len());
-        let mut path = Vec::with_capacity(32);
-        let mut buffer = [0; 1024];
-        for name in names {
-            path.clear();
-            path.extend_from_slice(name.to_bytes());
-            path.extend_from_slice(b"/stat");
-            let Ok(stat) = openat(listing.as_fd(), path.as_slice(), flags, Mode::empty()) else {
-                continue;
-            };
-            let length = loop {
-                match read(&stat, &mut buffer) {
-                    Err(Errno::EINTR) => {}
-                    result => break result.unwrap_or(0),
-                }
-            };
-            all.extend(Process::parse(&buffer[..length]));
-        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut proc = Dir::open("/proc", flags, Mode::empty()).ok()?;
+        let names = proc.iter().map_while(Result::ok);
+        let pids: Vec<u32> = names.filter_map(|name| pid(name.file_name().to_bytes())).collect();
+        let mut all = read_each(proc.as_fd(), &pids);
         all.sort_unstable_by_key(|process| process.pid);
         let page_size = sysconf(SysconfVar::PAGE_SIZE).ok()??;
         Some(Self { all, page_size: u64::try_from(page_size).ok()? })
@@ -162,6 +142,30 @@ impl Processes {
     }
 }
 
+/// Nearly all of the time goes into the kernel, and most of that under locks which all of `/proc`
+/// shares: a second thread makes it slower.
+fn read_each(proc: BorrowedFd<'_>, pids: &[u32]) -> Vec<Process> {
+    let mut all = Vec::with_capacity(pids.len());
+    let mut path = Vec::with_capacity(32);
+    let mut buffer = [0; 1024];
+    for pid in pids {
+        path.clear();
+        let _ = write!(path, "{pid}/stat");
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let Ok(stat) = openat(proc, path.as_slice(), flags, Mode::empty()) else {
+            continue;
+        };
+        let length = loop {
+            match read(&stat, &mut buffer) {
+                Err(Errno::EINTR) => {}
+                result => break result.unwrap_or(0),
+            }
+        };
+        all.extend(Process::parse(&buffer[..length]));
+    }
+    all
+}
+
 /// `USER_HZ` is 100 on everything this program is built for, whatever the kernel's own tick.
 const MS_PER_TICK: u64 = 10;
 
@@ -171,7 +175,7 @@ impl Process {
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let open = line.iter().position(|&byte| byte == b'(')?;
         let close = line.iter().rposition(|&byte| byte == b')')?;
-        let pid = number(line.get(..open)?.trim_ascii())?;
+        let pid = pid(line.get(..open)?.trim_ascii())?;
         let comm = line.get(open + 1..close)?;
         let mut name = [0; 15];
         let kept = comm.len().min(name.len());
@@ -179,9 +183,9 @@ impl Process {
         // Numbered as in proc(5), where the state is field 3.
         let mut fields = line.get(close + 1..)?.trim_ascii().split(|&byte| byte == b' ');
         Some(Self {
-            pid: u32::try_from(pid).ok()?,
-            ppid: u32::try_from(number(fields.nth(4 - 3)?)?).ok()?,
-            session: u32::try_from(number(fields.nth(6 - 4 - 1)?)?).ok()?,
+            pid,
+            ppid: self::pid(fields.nth(4 - 3)?)?,
+            session: self::pid(fields.nth(6 - 4 - 1)?)?,
             ticks: number(fields.nth(14 - 6 - 1)?)?.saturating_add(number(fields.next()?)?),
             pages: number(fields.nth(24 - 15 - 1)?)?,
             name,
@@ -193,6 +197,10 @@ impl Process {
         let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(self.name.len());
         String::from_utf8_lossy(&self.name[..end]).into_owned()
     }
+}
+
+fn pid(digits: &[u8]) -> Option<u32> {
+    u32::try_from(number(digits)?).ok()
 }
 
 fn number(digits: &[u8]) -> Option<u64> {

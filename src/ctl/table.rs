@@ -67,11 +67,24 @@ pub(super) struct Table<'a> {
     notes: Vec<Note>,
 }
 
-#[derive(Clone, Debug)]
+/// Small, because there are thousands.
+#[derive(Clone, Copy, Debug)]
 struct Cell {
-    text: Range<usize>,
-    width: usize,
+    start: u32,
+    end: u32,
+    width: u32,
     colour: Colour,
+}
+
+impl Cell {
+    fn width(self) -> usize {
+        self.width as usize
+    }
+
+    /// In the text of its table.
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 #[derive(Debug)]
@@ -92,7 +105,10 @@ impl<'a> Table<'a> {
     pub(super) fn cell(&mut self, colour: Colour, write: impl FnOnce(&mut String) -> fmt::Result) {
         let text = self.add(write);
         let width = columns(&self.text[text.clone()]);
-        self.cells.push(Cell { text, width, colour });
+        // A reply, and so each text in it, is far below 4 GiB.
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let (start, end, width) = (small(text.start), small(text.end), small(width));
+        self.cells.push(Cell { start, end, width, colour });
     }
 
     /// A sentence below the row just finished, if there is one.
@@ -120,7 +136,7 @@ impl<'a> Table<'a> {
         let mut notes = self.notes.iter().peekable();
         for (row, cells) in self.cells.chunks(self.columns.len()).enumerate() {
             let shown =
-                cells.iter().map(|cell| (&self.text[cell.text.clone()], cell.width, cell.colour));
+                cells.iter().map(|cell| (&self.text[cell.range()], cell.width(), cell.colour));
             self.line(out, shown, &widths, limit, screen.colour);
             let end = (row + 1) * self.columns.len();
             while let Some(note) = notes.next_if(|note| note.after <= end) {
@@ -134,7 +150,7 @@ impl<'a> Table<'a> {
         let mut widths: Vec<usize> = self.columns.iter().map(|column| column.title.len()).collect();
         for cells in self.cells.chunks(self.columns.len()) {
             for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.width);
+                *width = (*width).max(cell.width());
             }
         }
         // A very long name rather loses its end than costs a column.
