@@ -174,6 +174,7 @@ fn a_second_stop_kills_now() {
     init.expect("ready");
     init.signal(TERM);
     init.expect("got 15");
+    sh(&["sleep", "0.1"]); // closer together they are one request
     init.signal(TERM);
     assert_eq!(init.exit(), 0);
 }
@@ -208,8 +209,7 @@ fn a_stop_before_the_childs_own_group_exists_is_not_lost() {
     let init = Jail::apps(&[app("a", "obey -")])
         .under(&["strace", "-D", "-qq", "-f", "-o", "/dev/null", "-e", inject])
         .start();
-    let children = format!("/proc/{0}/task/{0}/children", init.pid);
-    eventually("a child", || fs::read_to_string(&children).ok().filter(|c| !c.is_empty()));
+    init.await_child();
     let watch = Watch::start();
     init.signal(TERM);
     assert_eq!(init.exit(), 0);

@@ -27,9 +27,6 @@ use crate::supervisor::{Ended, Exit, SpawnFailure};
 /// Where programs are looked for when `PATH` is not set, as execvp(3) does.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Signals that ask for the end.
-const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
-
 /// The command to run.
 pub struct Plain {
     /// Its argument vector, not empty.
@@ -75,9 +72,9 @@ struct Init {
     /// The terminal that was handed to the command's group.
     terminal: Option<Terminal>,
     oom_kills: OomKills,
-    refused: bool,
-    /// The command was seen to stop, and nothing of ours has resumed it since.
+    /// The command has stopped (SIGSTOP, Ctrl-Z) and not been continued.
     is_stopped: bool,
+    refused: bool,
     come: Vec<Token>,
 }
 
@@ -127,8 +124,8 @@ impl Init {
             in_flight: Some(in_flight),
             terminal,
             oom_kills: OomKills::new(),
-            refused: false,
             is_stopped: false,
+            refused: false,
             come: vec![],
         })
     }
@@ -190,11 +187,9 @@ impl Init {
 
     fn forward(&mut self, arrival: &Arrival) {
         let Some(command) = self.command else { return };
-        // Of our own making (SIGPIPE), or made by the terminal, which has told the
-        // command's own group already; but of a hang-up it tells the session's leader only.
-        let own = arrival.sender == std::process::id();
-        let told = arrival.code > 0 && arrival.signal != libc::SIGHUP && self.terminal.is_some();
-        if own || told {
+        // Of our own making: somebody had closed what we wrote to (SIGPIPE). What the
+        // terminal's keys make goes to the foreground, so to the command and not to us.
+        if arrival.sender == std::process::id() {
             return;
         }
         let result = if arrival.code == libc::SI_QUEUE {
@@ -203,9 +198,9 @@ impl Init {
         } else {
             send(command, arrival.signal)
         };
-        // A stopped command would hear of its end only once it is resumed.
-        if self.is_stopped && ENDS.contains(&arrival.signal) {
-            self.is_stopped = false;
+        let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+        if self.is_stopped && ends.contains(&arrival.signal) {
+            // It could not see it otherwise.
             let _ = send(command, libc::SIGCONT);
         }
         if result == Err(Errno::EPERM) && !self.refused {
@@ -259,7 +254,8 @@ impl Init {
         let Some(command) = self.command else { return };
         // SAFETY: all zeros is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let (flags, id) = (libc::WSTOPPED | libc::WNOHANG, command.cast_unsigned());
+        let flags = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
+        let id = command.cast_unsigned();
         // SAFETY: `info` is a siginfo_t for the kernel to fill.
         let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) };
         // SAFETY: waitid fills these fields; pid 0 says that nothing has stopped.
@@ -267,8 +263,11 @@ impl Init {
         if result < 0 || pid == 0 {
             return;
         }
+        self.is_stopped = info.si_code != libc::CLD_CONTINUED;
+        if !self.is_stopped {
+            return;
+        }
         if self.is_init {
-            self.is_stopped = true;
             log::info!("the command was stopped by {}; SIGCONT resumes it", signal::name(status));
             return;
         }
