@@ -47,7 +47,7 @@ fn the_debian_image_serves_is_healthy_and_stops() {
     });
     let log = container.exec(&["cat", "/app/logs/pm2-out.log"]).out;
     assert!(log.contains(": listening on 9000"), "stamped: {log:?}");
-    let pid = container.exec(&["cat", "/app/logs/jackblog-api.pid"]).out;
+    let pid = container.exec(&["cat", "/app/logs/jackblog-api-0.pid"]).out;
     let status = container.status();
     assert_eq!(pid.trim(), status["apps"][0]["instances"][0]["pid"].to_string(), "{status}");
     assert!(stop(&container) < Duration::from_secs(8));

@@ -344,8 +344,8 @@ fn lines_of_many_writers_are_never_split_or_fused() {
     };
     let (out, both) = (directory.read("out"), directory.read("both"));
     let (stdout, stderr) = (directory.read("stdout"), directory.read("stderr"));
-    assert_eq!(of(&out, "a", "") == texts[0], true);
-    assert_eq!(of(&out, "c", "") == texts[2], true);
+    assert!(of(&out, "a", "") == texts[0]);
+    assert!(of(&out, "c", "") == texts[2]);
     assert_eq!(out.len(), texts[0].len() + texts[2].len());
     for (text, name) in texts.iter().zip(["a", "b", "c", "d"]) {
         assert!(of(&both, name, "") == *text, "{name}");

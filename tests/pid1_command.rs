@@ -218,10 +218,7 @@ fn a_signal_before_the_childs_own_group_exists_is_not_lost() {
                 "inject=setpgid,setsid:delay_enter=300000",
             ])
             .start();
-        let children = format!("/proc/{0}/task/{0}/children", init.pid);
-        eventually("a child", || {
-            fs::read_to_string(&children).ok().filter(|c| !c.is_empty()).map(|_| ())
-        });
+        init.await_child();
         init.signal(TERM);
         assert!([0, 143].contains(&init.exit()));
     }

@@ -20,7 +20,8 @@ use crate::protocol::output::{Attach, News, Order};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, send};
 use outlet::{OutletId, Outlets};
 use peek::Peek;
@@ -32,8 +33,11 @@ use stream::{Stream, Tail, Tools};
 /// Exit status when it cannot even begin (EX_SOFTWARE).
 const CANNOT_BEGIN: u8 = 70;
 
-/// The epoll key of PID 1's socket; all others are keys of streams.
+/// The epoll key of PID 1's socket; all but these two are keys of streams.
 const SOCKET: u64 = u64::MAX;
+
+/// The epoll key of SIGIO.
+const WRITES: u64 = u64::MAX - 1;
 
 /// The role `rsm-init logger`: returns the exit status.
 pub fn main() -> u8 {
@@ -75,6 +79,8 @@ impl From<u64> for Key {
 struct LogWriter {
     socket: OwnedFd,
     epoll: Epoll,
+    /// SIGIO: somebody wrote behind half a line.
+    writes: SignalFd,
     instances: BTreeMap<u32, Instance>,
     /// Streams with something in their pipe, in the order of their turns.
     ready: VecDeque<Key>,
@@ -93,6 +99,9 @@ impl LogWriter {
         let [_, no_stdout, no_stderr] = raw::plug_standard_descriptors(&epoll.0)?;
         let socket = raw::inherited_socket()?;
         epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, SOCKET))?;
+        let (flags, sigio) = (SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK, Signal::SIGIO);
+        let writes = SignalFd::with_flags(&SigSet::from(sigio), flags)?;
+        epoll.add(&writes, EpollEvent::new(EpollFlags::EPOLLIN, WRITES))?;
         let mut outlets = Outlets::new();
         if no_stderr {
             outlets.mark_closed(OutletId::STDERR);
@@ -103,6 +112,7 @@ impl LogWriter {
         Ok(Self {
             socket,
             epoll,
+            writes,
             instances: BTreeMap::new(),
             ready: VecDeque::new(),
             tools: Tools { peek: Peek::new()?, outlets, pen: Pen::default() },
@@ -126,6 +136,10 @@ impl LogWriter {
                     orders = true;
                     continue;
                 }
+                if event.data() == WRITES {
+                    self.take_writes();
+                    continue;
+                }
                 let key = Key::from(event.data());
                 if event.events().contains(EpollFlags::EPOLLHUP) {
                     self.last_words(key);
@@ -137,6 +151,18 @@ impl LogWriter {
                 return status;
             }
             self.one_round();
+        }
+    }
+
+    /// One signal may stand for several writes.
+    fn take_writes(&mut self) {
+        while let Ok(Some(_)) = self.writes.read_signal() {}
+        for (&id, instance) in &mut self.instances {
+            for (stream, state) in instance.streams.iter_mut().enumerate() {
+                if state.awaits_signal() && state.enqueue() {
+                    self.ready.push_back(Key { id, stream });
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 use crate::protocol::output::{MAX_MESSAGE, SOCKET_FD};
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,6 +17,21 @@ pub(super) fn inherited_socket() -> Result<OwnedFd, Errno> {
     fcntl(socket, FcntlArg::F_GETFD)?;
     // SAFETY: it is open, as just seen, and by the role's promise nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(SOCKET_FD) })
+}
+
+/// Has SIGIO sent to this process for every write into the pipe, or no longer.
+///
+/// A watch for edges does not see all of them: a writer that fills a pipe which was not
+/// empty goes to sleep without waking a reader (`anon_pipe_write`). This signal it sends.
+pub(super) fn signal_writes(pipe: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
+    if on {
+        // SAFETY: F_SETOWN takes an integer. The owner before us may have been killed.
+        let result = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+        Errno::result(result)?;
+    }
+    let mut flags = OFlag::from_bits_retain(fcntl(pipe, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_ASYNC, on);
+    fcntl(pipe, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
 /// Fills the holes among descriptors 0 to 2 with one that cannot be written to, so that no

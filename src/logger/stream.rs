@@ -3,6 +3,7 @@
 use super::outlet::{OutletId, Outlets};
 use super::peek::{self, BATCH, Look, Peek};
 use super::pen::{Dress, End, Lines, Pen};
+use super::raw;
 use memchr::memrchr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -19,6 +20,8 @@ pub(super) struct Stream {
     capacity: usize,
     sinks: Box<[Sink]>,
     queued: bool,
+    /// Half a line lies in the pipe, so edges do not tell all; each write sends SIGIO.
+    signals: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Stream {
                 sinks.push(Sink { outlet, of_container: false, has: 0 });
             }
         }
-        Self { pipe, capacity, sinks: sinks.into(), queued: false }
+        Self { pipe, capacity, sinks: sinks.into(), queued: false, signals: false }
     }
 
     /// Gives up its places. What is still in the pipe stays there.
@@ -124,7 +127,10 @@ impl Stream {
         loop {
             let look = tools.peek.look(self.pipe.as_fd(), self.capacity, limit);
             let (seen, taken) = match look {
-                Look::Empty => return false,
+                Look::Empty => {
+                    self.signal_writes(false);
+                    return false;
+                }
                 Look::Seen(seen) => (seen, false),
                 Look::Taken(seen) => (seen, true),
             };
@@ -153,8 +159,25 @@ impl Stream {
                 tools.peek.consume(self.pipe.as_fd(), consumed);
             }
             let missed = seen >= limit || tools.peek.is_smaller_than(self.capacity) || taken;
-            return missed && consumed > 0;
+            if missed && consumed > 0 {
+                return true;
+            }
+            return self.signal_writes(tail == Tail::Unfinished && !taken && consumed < seen);
         }
+    }
+
+    /// True if half a line is left in the pipe, and its rest may come with a signal.
+    pub(super) fn awaits_signal(&self) -> bool {
+        self.signals
+    }
+
+    /// True if signals begin now: what came just before has sent none.
+    fn signal_writes(&mut self, on: bool) -> bool {
+        if self.signals == on || raw::signal_writes(self.pipe.as_fd(), on).is_err() {
+            return false;
+        }
+        self.signals = on;
+        on
     }
 
     /// Writes what is in view to every sink: to those that take lines up to `end`, to the

@@ -27,24 +27,29 @@ pub fn jackblog() -> String {
             let (from, rest) = stage.split_once('\n').unwrap();
             assert!(from.starts_with("FROM "), "{from}");
             let rest = rest.replace("--from=build /src/target/release/rsm-init", "rsm-init");
-            build("debian", &format!("FROM {DEBIAN}\n{rest}"))
+            build("debian", &format!("FROM {}\n{rest}", base()))
         })
         .clone()
 }
 
-const DEBIAN: &str = "rsm-test-debian:base";
+/// The base image, named by the script that makes it.
+fn base() -> String {
+    let digest = sh(&["sha256sum", &format!("{ROOT}/docker/debian-rootfs")]);
+    format!("rsm-test-debian:base-{}", &digest[..16])
+}
 
 /// Makes the Debian base image unless it is there.
 pub fn debian() -> Result<(), String> {
     let _lock = Lock::new("debian-image");
-    if succeeds(&["docker", "image", "inspect", DEBIAN]).is_ok() {
+    let base = base();
+    if succeeds(&["docker", "image", "inspect", &base]).is_ok() {
         return Ok(());
     }
-    let tar = format!("{ROOT}/target/test-images/debian.tar");
+    let tar = format!("{ROOT}/target/test-images/{}.tar", base.replace(':', "-"));
     if !Path::new(&tar).exists() {
         succeeds(&[&format!("{ROOT}/docker/debian-rootfs"), &tar])?;
     }
-    succeeds(&["docker", "import", &tar, DEBIAN])
+    succeeds(&["docker", "import", &tar, &base])
 }
 
 fn last_stage(dockerfile: &str) -> String {

@@ -254,6 +254,19 @@ impl Pid1 {
         outcome(&mut command, argv)
     }
 
+    /// Once it has forked a child, before or after the child's exec; not a tracer.
+    pub fn await_child(&self) {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid);
+        let is_ours = |pid: &str| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.starts_with("rsm-init") || name.starts_with("puppet")
+        };
+        eventually("a child", || {
+            let pids = fs::read_to_string(&children).ok()?;
+            pids.split_whitespace().any(is_ours).then_some(())
+        });
+    }
+
     /// Clock ticks PID 1 itself has used.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
