@@ -115,13 +115,15 @@ fn settle(supervisor: &mut Supervisor, machine: &mut impl Machine, actions: &mut
             return;
         }
         // What comes back is heard after all actions of this round were performed.
-        let mut back = vec![];
+        let (mut back, mut told) = (vec![], vec![]);
         for action in actions.drain(..) {
             match action {
-                Action::Tell(notice) => journal::tell(&notice),
+                Action::Tell(notice) => told.push(notice),
                 action => back.extend(machine.perform(action)),
             }
         }
+        // First act, then talk: a restart does not wait for its own story.
+        told.iter().for_each(journal::tell);
         for event in back {
             supervisor.handle(machine.now(), event, actions);
         }

@@ -276,8 +276,9 @@ impl Machine for Linux {
     }
 
     fn wait(&mut self, deadline: Option<Moment>, news: &mut VecDeque<News>) {
-        if self.oom_kills.is_none() {
+        if self.oom_kills.is_none() && self.queue.is_empty() {
             self.oom_kills = Some(OomKills::new());
+            super::let_go_of_code();
         }
         self.output.settle(self.clock.now(), &self.house, &self.poller);
         self.turn(deadline, news);

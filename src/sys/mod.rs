@@ -68,6 +68,24 @@ fn raise_nofile() -> Option<(u64, u64)> {
     Some((soft, hard))
 }
 
+/// Gives back the pages of our own code that only the start needed; what is used again is
+/// in the page cache and comes back by itself.
+#[allow(unsafe_code, reason = "madvise(2) on our own code")]
+fn let_go_of_code() {
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    const PAGE: usize = 4096;
+    let (start, end) = (&raw const __executable_start as usize, &raw const etext as usize);
+    let (start, end) = (start.next_multiple_of(PAGE), end & !(PAGE - 1));
+    if start < end {
+        // SAFETY: between these two symbols of the linker lies only what is mapped from
+        // the executable and never written to; the kernel reads it again when it is used.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
 /// Ends the process at once, running nothing on the way.
 #[allow(unsafe_code, reason = "_exit(2)")]
 pub fn exit_now(status: u8) -> ! {

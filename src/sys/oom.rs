@@ -1,12 +1,14 @@
 //! Did the kernel's out-of-memory killer do it? Its count is in the memory cgroup.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// How often it has killed somebody of ours.
 #[derive(Default)]
 pub(super) struct OomKills {
     /// Where the count stands; `None`: it can't be known.
-    file: Option<PathBuf>,
+    file: Option<File>,
     seen: u64,
 }
 
@@ -19,8 +21,9 @@ impl OomKills {
             |path| format!("/sys/fs/cgroup{path}/memory.events"),
             |path| format!("/sys/fs/cgroup/memory{path}/memory.oom_control"),
         );
-        let file =
-            own.into_iter().chain(places.map(PathBuf::from)).find(|file| count(file).is_some());
+        let paths = own.into_iter().chain(places.map(PathBuf::from));
+        let mut files = paths.filter_map(|path| File::open(path).ok());
+        let file = files.find(|file| count(file).is_some());
         let seen = file.as_ref().and_then(count).unwrap_or(0);
         Self { file, seen }
     }
@@ -34,7 +37,9 @@ impl OomKills {
     }
 }
 
-fn count(file: &PathBuf) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
+fn count(file: &File) -> Option<u64> {
+    let mut text = [0_u8; 1024];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }

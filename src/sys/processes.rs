@@ -22,7 +22,7 @@ pub(super) struct Process {
     /// Its main process is not buried yet.
     alive: bool,
     /// It has not yet been seen to execute its program.
-    in_flight: Option<InFlight>,
+    in_flight: Option<Box<InFlight>>,
     /// It never will; its end is on the way.
     failure: Option<SpawnFailure>,
     /// Its tree goes with it.
@@ -62,7 +62,7 @@ impl Processes {
             run,
             pid,
             alive: true,
-            in_flight: Some(in_flight),
+            in_flight: Some(Box::new(in_flight)),
             failure: None,
             whole_tree,
             strays: vec![],
