@@ -191,7 +191,10 @@ impl<M: Machine> Desk<'_, M> {
             None if self.supervisor.is_stopping() && level == Level::Ready => {
                 Health { healthy: false, message: "stopping".to_owned() }
             }
-            None => Health { healthy: true, message: format!("ok: {total} instances") },
+            None => {
+                let s = if total == 1 { "" } else { "s" };
+                Health { healthy: true, message: format!("ok: {total} instance{s}") }
+            }
             Some(instance) => {
                 Health { healthy: false, message: journal::why_down(self.supervisor, instance) }
             }

@@ -102,6 +102,21 @@ pub enum Op {
     Shutdown,
 }
 
+/// Understands one request line.
+///
+/// # Errors
+/// Says what is wrong with it, ready to be sent back.
+pub fn parse(line: &[u8]) -> Result<Op, Refusal> {
+    let refuse = |message| Refusal { kind: ErrorKind::BadRequest, message };
+    let request: Request =
+        serde_json::from_slice(line).map_err(|error| refuse(format!("not understood: {error}")))?;
+    if request.v > VERSION {
+        let message = format!("this supervisor speaks version {VERSION} of the protocol");
+        return Err(refuse(message));
+    }
+    Ok(request.op)
+}
+
 impl Op {
     /// True for what only those may do who may do everything.
     pub fn changes_something(&self) -> bool {

@@ -19,7 +19,7 @@ use nix::unistd::{Gid, geteuid};
 
 use super::poller::{Poller, Token};
 use crate::init::ClientId;
-use crate::protocol::control::{ErrorKind, MAX_REQUEST, Op, Refusal, Reply, Request, VERSION};
+use crate::protocol::control::{ErrorKind, MAX_REQUEST, Op, Refusal, Reply, parse};
 use crate::spec::InitSpec;
 
 /// How many clients may be connected at once.
@@ -256,17 +256,12 @@ impl Client {
     }
 
     fn check(&self, line: &[u8]) -> Result<Op, Reply> {
-        let request: Request = serde_json::from_slice(line)
-            .map_err(|error| refusal(ErrorKind::BadRequest, format!("not understood: {error}")))?;
-        if request.v > VERSION {
-            let message = format!("this supervisor speaks version {VERSION} of the protocol");
-            return Err(refusal(ErrorKind::BadRequest, message));
-        }
-        if !self.may_change && request.op.changes_something() {
+        let op = parse(line).map_err(|error| Reply::Refused { error })?;
+        if !self.may_change && op.changes_something() {
             let message = "only root and the supervisor's own user may do this".to_owned();
             return Err(refusal(ErrorKind::NotAllowed, message));
         }
-        Ok(request.op)
+        Ok(op)
     }
 
     fn queue(&mut self, reply: &Reply) {

@@ -320,7 +320,7 @@ impl Output {
             self.writer = Writer::Absent;
             self.wanted = true;
         } else {
-            self.rest(now, "it died at once");
+            self.rest(now, &format!("it died after {:.1} s", lived.as_secs_f64()));
         }
         true
     }
