@@ -236,14 +236,20 @@ pub(super) fn paragraph(out: &mut String, text: &str, indent: usize, limit: usiz
     let indent = indent.min(limit / 4);
     let room = (limit - indent).max(1);
     let mut used = 0;
+    // Not the same as nothing used: a word can be of no width.
+    let mut fresh = true;
     for word in text.split(' ') {
         let width = columns(word);
-        if used > 0 && used + 1 + width > room {
+        if !fresh && used + 1 + width > room {
             end_line(out);
-            used = 0;
+            fresh = true;
         }
-        if used == 0 {
+        if fresh && word.is_empty() {
+            continue;
+        }
+        if fresh {
             pad(out, indent);
+            (used, fresh) = (0, false);
         } else {
             out.push(' ');
             used += 1;
@@ -264,4 +270,28 @@ pub(super) fn paragraph(out: &mut String, text: &str, indent: usize, limit: usiz
         }
     }
     end_line(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str, limit: usize) -> Vec<String> {
+        let mut out = String::new();
+        paragraph(&mut out, text, INDENT, limit);
+        out.lines().map(str::to_string).collect()
+    }
+
+    #[test]
+    fn a_paragraph_breaks_between_words_and_inside_them_only_if_it_must() {
+        assert_eq!(lines("one two three", 16), ["    one two", "    three"]);
+        assert_eq!(lines("abcdefghijklmnop", 16), ["    abcdefghijkl", "    mnop"]);
+    }
+
+    #[test]
+    fn every_line_is_set_in_once() {
+        assert_eq!(lines("  a  b", 16), ["    a  b"]);
+        assert_eq!(lines("\u{301} a", 16), ["    \u{301} a"]);
+        assert_eq!(lines("abcdefghijkl   m", 16), ["    abcdefghijkl", "    m"]);
+    }
 }
