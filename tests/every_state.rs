@@ -29,9 +29,10 @@ fn shape(world: &World) -> impl Hash + Eq + use<> {
             Phase::Online { since, .. } => {
                 (3, (u32::from(world.now.since(since) >= secs(1)), None))
             }
-            Phase::Stopping { killed, why, .. } => {
-                (4 + i32::from(killed), (u32::from(why == rsm_init::supervisor::Why::Ordered), None))
-            }
+            Phase::Stopping { killed, why, .. } => (
+                4 + i32::from(killed),
+                (u32::from(why == rsm_init::supervisor::Why::Ordered), None),
+            ),
             Phase::Clearing { sweeps, then: next, .. } => (10 + i32::from(sweeps), then(next)),
             Phase::Backoff { .. } => (30, (0, None)),
         };
