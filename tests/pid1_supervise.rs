@@ -581,6 +581,15 @@ fn hostile_clients_harm_nobody() {
             break;
         }
     }
+    // Lines with nothing in them are not answered, however many.
+    let mut blank = init.connect();
+    for _ in 0..160 {
+        blank.write_all(&[b'\n'; 65536]).unwrap();
+    }
+    blank.write_all(b"{\"op\":\"ping\"}\n").unwrap();
+    let mut answer = [0; 8];
+    std::io::Read::read_exact(&mut blank, &mut answer).unwrap();
+    assert_eq!(&answer, b"{\"done\":");
     let mut deaf = init.connect();
     deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     for _ in 0..20_000 {

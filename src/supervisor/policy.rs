@@ -56,7 +56,9 @@ fn wait(delay: RestartDelay, unstable: u32, run: Run) -> Next {
         }
         (RestartDelay::Growing(base), nth) => {
             // 41 steps of 1.5 take a millisecond past any cap.
-            (1..nth.min(42)).fold(base, |time, _| (time + time / 2).min(CAP)).min(CAP.max(base))
+            (1..nth.min(42))
+                .fold(base, |time, _| time.saturating_add(time / 2).min(CAP))
+                .min(CAP.max(base))
         }
     };
     if time.is_zero() { Next::RestartNow } else { Next::RestartIn(time) }
