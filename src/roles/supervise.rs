@@ -151,6 +151,8 @@ fn supervise(loaded: Loaded, inherited: Inherited) -> u8 {
     log::info!("{farewell}");
     machine.end();
     leave_reason(&termination_log, &farewell);
+    // The kernel takes it all back faster than we could, and someone waits for our end.
+    std::mem::forget((machine, supervisor));
     verdict.status
 }
 

@@ -45,7 +45,7 @@ pub fn ensure_open() {
 /// Writes lines for people to descriptor 2 and never waits: what does not fit is dropped
 /// and counted.
 pub struct Stderr {
-    way: Way,
+    way: Option<Way>,
     lost: u64,
 }
 
@@ -61,28 +61,34 @@ enum Way {
     Polled,
 }
 
-impl Stderr {
+impl Way {
     /// Looks at what descriptor 2 is.
-    pub fn new() -> Self {
+    fn find() -> Self {
         let kind = fstat(stderr())
             .map_or(SFlag::empty(), |stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
-        let way = match kind {
-            SFlag::S_IFREG => Way::Plain,
-            SFlag::S_IFSOCK => Way::Socket,
+        match kind {
+            SFlag::S_IFREG => Self::Plain,
+            SFlag::S_IFSOCK => Self::Socket,
             _ => {
                 let flags =
                     OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-                open("/proc/self/fd/2", flags, Mode::empty()).map_or(Way::Polled, |own| {
+                open("/proc/self/fd/2", flags, Mode::empty()).map_or(Self::Polled, |own| {
                     OWN_STDERR.store(own.as_raw_fd(), Ordering::Relaxed);
-                    Way::Reopened(own)
+                    Self::Reopened(own)
                 })
             }
-        };
-        Self { way, lost: 0 }
+        }
+    }
+}
+
+impl Stderr {
+    /// Nothing is looked at before the first word: most runs start without one.
+    pub fn new() -> Self {
+        Self { way: None, lost: 0 }
     }
 
-    fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        match &self.way {
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self.way.get_or_insert_with(Way::find) {
             Way::Plain => nix::unistd::write(stderr(), bytes),
             Way::Reopened(own) => nix::unistd::write(own, bytes),
             Way::Socket => send(2, bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL),
