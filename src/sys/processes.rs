@@ -29,6 +29,8 @@ pub(super) struct Process {
     whole_tree: bool,
     /// Descendants that had left its group when it was told to stop.
     strays: Vec<Entry>,
+    /// Its group has been told to end.
+    told: bool,
     /// We were told that we may not signal it.
     refused: bool,
 }
@@ -66,6 +68,7 @@ impl Processes {
             failure: None,
             whole_tree,
             strays: vec![],
+            told: false,
             refused: false,
         };
         self.by_instance.insert(run.instance, process);
@@ -125,6 +128,7 @@ impl Processes {
             process.strays.retain(|entry| entry.group != pid);
         }
         let result = process.signal_group(signal);
+        process.told = true;
         process.note(result, signal);
         // A stopped process does not get to see its signal.
         if signal != libc::SIGKILL {
@@ -183,7 +187,7 @@ impl Processes {
             let _ = wait_for(dead.pid);
             return;
         };
-        if process.whole_tree {
+        if process.whole_tree && !process.told {
             // The last moment at which the group is certainly ours: what is left of it
             // is asked to go too.
             let _ = process.signal_group(libc::SIGTERM);
@@ -205,6 +209,10 @@ impl Processes {
         }
         let leftovers = process.whole_tree && process.has_leftovers();
         if leftovers {
+            if process.told {
+                // Whoever was born after the group was told has not heard it.
+                let _ = process.signal_group(libc::SIGTERM);
+            }
             self.leftovers.push(id);
         } else {
             self.by_instance.remove(&id);
@@ -239,8 +247,11 @@ impl Process {
     }
 
     fn has_leftovers(&mut self) -> bool {
-        // Signal 0 asks whether there is anyone; EPERM means yes.
-        self.signal_group(0) != Err(Errno::ESRCH) || self.living_strays().next().is_some()
+        // Signal 0 asks whether there is anyone; EPERM means yes. Nearly always there is
+        // nobody, so that is asked first.
+        let someone =
+            send(-self.pid, 0) != Err(Errno::ESRCH) && self.signal_group(0) != Err(Errno::ESRCH);
+        someone || self.living_strays().next().is_some()
     }
 
     fn living_strays(&self) -> impl Iterator<Item = Entry> {
