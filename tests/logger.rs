@@ -546,6 +546,66 @@ fn a_stalled_stdout_delays_but_loses_nothing() {
     logger.finish();
 }
 
+/// A program that writes 299 997 bytes, whole lines, in one go, asleep in the middle of it since nobody
+/// reads the pipe.
+fn fill(pipe: &Pipe) -> Child {
+    let child = Command::new("sh")
+        .args(["-c", "yes 12345678 | dd bs=299997 count=1 iflag=fullblock 2>/dev/null"])
+        .stdout(pipe.writer.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let mut room = [PollFd::new(pipe.writer.as_fd(), PollFlags::POLLOUT)];
+    while poll(&mut room, PollTimeout::ZERO) != Ok(0) {}
+    child
+}
+
+/// The log writer is held up by its stdout while a writer begins behind what it has in hand.
+fn meet_a_big_write(attach: impl Fn(&App) -> Attach, held_up_by: &str, length: usize) {
+    let (logger, out, _err) = Logger::piped();
+    let app = App::new(0);
+    logger.attach(&app, attach(&app));
+    app.out.write(b"up\n");
+    out.read_until(|seen| seen.ends_with(b"up\n"));
+    // One line that the container's stdout has no room for now.
+    fcntl(&out.writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    out.write(&[b'.'; 4096]);
+    app.out.write(held_up_by.as_bytes());
+    let mut writer = fill(&app.out);
+    let text = out.read_until(|seen| seen.len() >= length);
+    assert!(String::from_utf8(text).unwrap().ends_with("12345678\n"));
+    assert!(writer.wait().unwrap().success());
+    logger.finish();
+}
+
+#[test]
+fn a_writer_that_fell_asleep_behind_a_batch_is_woken() {
+    meet_a_big_write(App::plain, "one\n", 4096 + 4 + 299_997);
+}
+
+#[test]
+fn a_writer_that_fell_asleep_behind_a_batch_of_lines_is_woken() {
+    let lines = 299_997 / 9;
+    meet_a_big_write(App::prefixed, "one\n", 4096 + 12 + lines * 17);
+}
+
+#[test]
+fn a_writer_that_fell_asleep_behind_half_a_line_is_woken() {
+    let lines = 299_997 / 9;
+    meet_a_big_write(App::prefixed, "one\nhalf ", 4096 + 12 + 5 + lines * 17);
+}
+
+#[test]
+fn the_output_of_an_app_without_logs_never_holds_it_up() {
+    let (logger, _out, _err) = Logger::piped();
+    let app = App::new(0);
+    logger.attach(&app, Attach { keep: false, ..app.plain() });
+    let writes = "yes 12345678 | dd bs=300000 count=200 iflag=fullblock 2>/dev/null";
+    let mut writer = Command::new("sh");
+    writer.args(["-c", writes]).stdout(app.out.writer.try_clone().unwrap());
+    assert!(writer.status().unwrap().success());
+    logger.finish();
+}
+
 #[test]
 fn all_is_written_before_the_end() {
     let directory = Directory::new();

@@ -265,6 +265,9 @@ impl LogWriter {
                 stream.finish(dress, &mut self.tools);
             }
         }
+        // The next run may have begun to write meanwhile, without making an edge.
+        self.enqueue(Key { id, stream: 0 });
+        self.enqueue(Key { id, stream: 1 });
     }
 
     /// Nobody has the writing end any more, not even PID 1.

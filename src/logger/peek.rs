@@ -161,6 +161,14 @@ pub(super) fn set_capacity(pipe: BorrowedFd<'_>, wanted: usize) -> Result<usize,
     fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted)).map(|size| usize::try_from(size).unwrap_or(0))
 }
 
+/// True if something is in the pipe. If not, the next write is sure to wake whoever waits.
+pub(super) fn holds_more(pipe: BorrowedFd<'_>) -> bool {
+    let mut data = [PollFd::new(pipe, PollFlags::POLLIN)];
+    let answered = poll(&mut data, PollTimeout::ZERO).is_ok();
+    // Not when there is merely no writer any more.
+    answered && data[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
+}
+
 /// Takes `count` bytes out of a pipe, or all there are if they are fewer.
 fn drain(pipe: BorrowedFd<'_>, count: usize, null: Option<&OwnedFd>) {
     let mut left = count;

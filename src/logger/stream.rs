@@ -120,7 +120,7 @@ impl Stream {
     pub(super) fn pass(&mut self, dress: &Dress, tools: &mut Tools, tail: Tail) -> bool {
         if self.sinks.is_empty() {
             tools.peek.discard(self.pipe.as_fd(), self.capacity);
-            return false;
+            return peek::holds_more(self.pipe.as_fd());
         }
         let mut limit = if tail == Tail::Final { usize::MAX } else { BATCH };
         let mut split = false;
@@ -160,6 +160,10 @@ impl Stream {
             }
             let missed = seen >= limit || tools.peek.is_smaller_than(self.capacity) || taken;
             if missed && consumed > 0 {
+                return true;
+            }
+            // A write that found the pipe not yet empty may sleep without having woken us.
+            if consumed == seen && peek::holds_more(self.pipe.as_fd()) {
                 return true;
             }
             return self.signal_writes(tail == Tail::Unfinished && !taken && consumed < seen);
