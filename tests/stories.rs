@@ -177,16 +177,29 @@ fn dependencies_decide_the_order_of_start_and_stop() {
 
 #[test]
 fn whoever_waits_in_vain_does_not_keep_the_container() {
-    let web = needs(app("web"), "db", Condition::Ready);
+    let web = needs(app("web"), "db", Condition::Completed);
     let mut world = World::new(vec![one_shot("db"), web], Polite);
-    world.order(1, Order::Restart);
+    assert_eq!(world.phase(1), Phase::Waiting);
+    assert!(!world.supervisor.is_finished());
     world.code(0, 4);
-    world.order(1, Order::Start);
-    if world.is_up(1) {
-        world.order(1, Order::Delete);
-    }
+    assert_eq!(world.phase(1), Phase::Waiting);
+    assert_eq!(world.starts(1), 0);
     assert!(world.supervisor.is_finished());
     assert_eq!(world.supervisor.verdict().status, 4);
+}
+
+#[test]
+fn when_everything_is_done_the_status_is_0() {
+    let mut worker = app("worker");
+    worker.restart.stop_exit_codes = Box::new([0, 42]);
+    let mut world = World::new(vec![one_shot("job"), worker], Polite);
+    world.code(0, 0);
+    assert!(!world.supervisor.is_finished());
+    world.code(1, 42);
+    assert_eq!(world.phase(1), Phase::Down(Down::Completed));
+    assert!(world.supervisor.is_finished());
+    assert_eq!(world.supervisor.verdict().cause, Cause::AllDone);
+    assert_eq!(world.supervisor.verdict().status, 0);
 }
 
 #[test]

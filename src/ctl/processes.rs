@@ -142,8 +142,7 @@ impl Processes {
     }
 }
 
-/// Nearly all of the time goes into the kernel, and most of that under locks which all of `/proc`
-/// shares: a second thread makes it slower.
+/// Nearly all of a client's time goes into these three system calls.
 fn read_each(proc: BorrowedFd<'_>, pids: &[u32]) -> Vec<Process> {
     let mut all = Vec::with_capacity(pids.len());
     let mut path = Vec::with_capacity(32);
