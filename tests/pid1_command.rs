@@ -627,11 +627,7 @@ fn require_user_namespaces() -> bool {
 #[test]
 fn a_stderr_that_is_full_gone_or_a_full_device_stops_nothing() {
     needs!("root"); // 23, 64, F3, F4, F5, F23
-    let full = full_pipe();
-    let gone = nix::unistd::pipe().unwrap().1;
-    let device = fs::File::options().write(true).open("/dev/full").unwrap();
-    let targets: [(&str, std::process::Stdio); 3] =
-        [("full", full.1.into()), ("gone", gone.into()), ("device", device.into())];
+    let (_reader, targets) = bad_outputs();
     for (name, stderr) in targets {
         // Somebody we may not signal is what makes us write.
         let init =

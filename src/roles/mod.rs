@@ -14,6 +14,9 @@ rsm-init: the process supervisor for PID 1 of a container
 usage:
   rsm-init [OPTIONS] FILE...     supervise every app of these config files
   rsm-init start FILE...         the same
+  rsm-init start PROGRAM [FLAGS] [-- ARGS...]
+                                 supervise one program; flags as PM2 names them: -i N, --name,
+                                 --cwd, --interpreter, --max-restarts, --no-autorestart, ...
   rsm-init -- CMD [ARGS...]      plain init: run CMD, forward signals, reap, exit with its status
   rsm-init                       supervise $RSM_INIT_CONFIG, else /etc/rsm-init/process.json;
                                  where it is not PID 1, else ./process.json

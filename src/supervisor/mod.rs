@@ -98,14 +98,6 @@ impl Supervisor {
         supervisor
     }
 
-    /// Adds an app while running; its dependencies are found by name.
-    pub fn add_app(&mut self, now: Moment, spec: AppSpec) -> Vec<InstanceId> {
-        let first = self.next_instance;
-        self.add(spec, now);
-        self.connect();
-        (first..self.next_instance).map(InstanceId).collect()
-    }
-
     fn add(&mut self, spec: AppSpec, now: Moment) {
         let id = AppId(self.next_app);
         self.next_app += 1;

@@ -1,15 +1,13 @@
 //! The end of a container: nobody is left behind without having been asked, nothing that
 //! was written is lost, and the exit follows the last process at once.
-#![allow(unsafe_code, reason = "asks the kernel whether there are children")]
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use super::linux::Linux;
 use super::processes::send;
 use super::table;
+use super::wait::has_children;
 use crate::init::{Machine, News};
 use crate::moment::Moment;
 use crate::supervisor::Event;
@@ -95,14 +93,4 @@ impl Linux {
         self.turn(Some(limit), &mut news);
         *hurried |= news.iter().any(|one| matches!(one, News::Event(Event::Shutdown)));
     }
-}
-
-/// Is there any child, dead or alive?
-pub(super) fn has_children() -> bool {
-    // SAFETY: all zeros is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: `info` is a siginfo_t for the kernel to fill.
-    let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
-    result == 0 || Errno::last() != Errno::ECHILD
 }

@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::prctl;
 
 use super::clock::Clock;
 use super::control::{Asked, Control};
@@ -32,7 +31,7 @@ pub struct Linux {
     pub(super) clock: Clock,
     pub(super) poller: Poller,
     signals: Signals,
-    pub(super) processes: Processes,
+    processes: Processes,
     pub(super) output: Output,
     pub(super) control: Control,
     pub(super) house: House,
@@ -46,8 +45,6 @@ pub struct Linux {
     /// An ordered stop is under way, so nobody needs to look for strays one by one.
     pub(super) stopping: bool,
     nothing_to_read: std::os::fd::OwnedFd,
-    /// Whether others may look into our memory, while no child shares it.
-    dumpable: bool,
     come: Vec<Token>,
 }
 
@@ -81,7 +78,6 @@ impl Linux {
             mentioned: 0,
             stopping: false,
             nothing_to_read,
-            dumpable: prctl::get_dumpable().unwrap_or(true),
             come: vec![],
         })
     }
@@ -118,28 +114,11 @@ impl Linux {
             nofile: self.house.nofile,
             ..Plan::default()
         };
-        if self.processes.in_flight() == 0 && self.dumpable {
-            // While a child shares our memory nothing may dump it: before Linux 5.16 that
-            // killed everyone who shared it.
-            let _ = prctl::set_dumpable(false);
-        }
-        let (pid, in_flight) = match spawn::spawn(plan) {
-            Ok(child) => child,
-            Err(failure) => {
-                self.nobody_shares_our_memory();
-                return Err(failure);
-            }
-        };
+        let (pid, in_flight) = spawn::spawn(plan)?;
         self.poller.watch(&in_flight, Token::Status(launch.run.instance.0));
         self.processes.add(launch.run, pid, in_flight, launch.app.stop.whole_tree);
         self.output.began(launch, pid);
         Ok(())
-    }
-
-    fn nobody_shares_our_memory(&self) {
-        if self.processes.in_flight() == 0 && self.dumpable {
-            let _ = prctl::set_dumpable(true);
-        }
     }
 
     fn who<'a>(&'a self, launch: &'a Launch) -> Who<'a> {
@@ -229,6 +208,8 @@ impl Linux {
 
     /// One wait, and everything that it brought.
     pub(super) fn turn(&mut self, deadline: Option<Moment>, news: &mut VecDeque<News>) {
+        // What has happened since the last wait is for the log writer to hear.
+        self.output.settle(self.clock.now(), &self.house, &self.poller);
         let deadline = [deadline, self.output.deadline()].into_iter().flatten().min();
         let mut come = std::mem::take(&mut self.come);
         self.poller.wait(self.clock.now(), deadline, &mut come);
@@ -263,8 +244,6 @@ impl Linux {
         {
             news.extend(self.launch(&launch).map(News::Event));
         }
-        self.nobody_shares_our_memory();
-        self.output.settle(self.clock.now(), &self.house, &self.poller);
         // Facts first: whoever asks is told what is so now.
         news.extend(asked);
     }
@@ -280,7 +259,6 @@ impl Machine for Linux {
             self.oom_kills = Some(OomKills::new());
             super::let_go_of_code();
         }
-        self.output.settle(self.clock.now(), &self.house, &self.poller);
         self.turn(deadline, news);
     }
 

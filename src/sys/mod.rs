@@ -17,6 +17,7 @@ mod signals;
 mod spawn;
 mod stdio;
 mod table;
+mod wait;
 
 pub use cgroup::cpus;
 pub use linux::Linux;

@@ -92,7 +92,7 @@ pub(super) struct Output {
     writer: Writer,
     /// Deaths in a row that came too soon.
     failures: u32,
-    /// There is a file that should exist before anything is written to it.
+    /// There is something to write, or a file that should exist before anything is.
     wanted: bool,
     several: bool,
     nowhere: Option<OwnedFd>,
@@ -299,11 +299,14 @@ impl Output {
 
     /// A child was buried that is not an app's; true if it was the log writer.
     pub(super) fn buried(&mut self, pid: i32, now: Moment, poller: &Poller) -> bool {
-        let Writer::Running(running) = &self.writer else { return false };
+        let Writer::Running(running) = &mut self.writer else { return false };
         if running.pid != pid {
             return false;
         }
         poller.forget(&running.socket);
+        if let Some(in_flight) = running.in_flight.take() {
+            in_flight.outcome(poller);
+        }
         let (lived, finished) = (now.since(running.since), running.finish == Finish::Done);
         for (id, streams) in &mut self.streams {
             streams.resumed |= streams.attached && !finished;
@@ -395,13 +398,7 @@ impl Output {
     }
 
     /// The files of an instance's output, as they are named on disk.
-    pub(super) fn attach_order(
-        app: &AppSpec,
-        id: u32,
-        number: u32,
-        several: bool,
-        resumed: bool,
-    ) -> Attach {
+    fn attach_order(app: &AppSpec, id: u32, number: u32, several: bool, resumed: bool) -> Attach {
         let logs = &app.logs;
         let file =
             |path: &Option<Box<str>>| path.as_ref().map(|path| logs.path_for(path, id).into());
@@ -478,7 +475,9 @@ impl Pipe {
 fn order(socket: BorrowedFd<'_>, order: &Order, descriptors: &[i32]) -> Result<(), Errno> {
     let text = serde_json::to_vec(order).map_err(|_| Errno::EINVAL)?;
     if text.len() > MAX_MESSAGE {
-        log::error!("an order to the log writer is too long; are its paths?");
+        log::error!(
+            "an order to the log writer is too long and is left out; shorten the paths of log files"
+        );
         return Ok(());
     }
     let rights = [ControlMessage::ScmRights(descriptors)];

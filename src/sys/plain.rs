@@ -1,6 +1,6 @@
 //! `rsm-init -- CMD`: a plain init. Runs one command, hands it every signal as it came,
 //! reaps whatever is left to us, and ends with the command's status.
-#![allow(unsafe_code, reason = "waitid(2) and signals with their values")]
+#![allow(unsafe_code, reason = "descriptor 0, and signals with their values")]
 
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,13 +12,14 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
 use super::clock::Clock;
-use super::end::{GRACE, has_children};
+use super::end::GRACE;
 use super::env::Environment;
 use super::oom::OomKills;
 use super::poller::{Poller, Token};
 use super::processes::send;
 use super::signals::{Arrival, Inherited, Signals};
 use super::spawn::{self, InFlight, Outcome, Place, Plan};
+use super::wait::{Pause, bury_next, has_children, pause_of};
 use super::{raw, table};
 use crate::moment::Moment;
 use crate::signal;
@@ -215,58 +216,31 @@ impl Init {
     /// Buries all the dead; gives the command's end if it is among them.
     fn reap(&mut self) -> Option<Ended> {
         let mut ended = None;
-        loop {
-            // SAFETY: all zeros is a valid siginfo_t.
-            let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-            let flags = libc::WEXITED | libc::WNOHANG;
-            // SAFETY: `info` is a siginfo_t for the kernel to fill.
-            let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
-            if result < 0 && Errno::last() == Errno::EINTR {
-                continue;
-            }
-            // SAFETY: waitid fills these fields; pid 0 says that nobody was dead.
-            let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-            if result < 0 || pid == 0 {
-                return ended;
-            }
-            if self.command != Some(pid) {
+        while let Some(dead) = bury_next() {
+            if self.command != Some(dead.pid) {
                 continue;
             }
             // From here on this number may be somebody else.
             self.command = None;
-            ended = Some(match self.launched() {
-                Some(failure) => failure,
-                None => Ended::Exit(match info.si_code {
-                    libc::CLD_EXITED => Exit::Code(status),
-                    code => Exit::Signal {
-                        signal: status,
-                        core: code == libc::CLD_DUMPED,
-                        oom: status == libc::SIGKILL && self.oom_kills.take(),
-                    },
-                }),
+            ended = Some(match (self.launched(), dead.exit) {
+                (Some(failure), _) => failure,
+                (None, Exit::Signal { signal: libc::SIGKILL, core, .. }) => {
+                    let oom = self.oom_kills.take();
+                    Ended::Exit(Exit::Signal { signal: libc::SIGKILL, core, oom })
+                }
+                (None, exit) => Ended::Exit(exit),
             });
         }
+        ended
     }
 
     /// When the command has stopped (Ctrl-Z), the shell that started us must see us stop;
     /// as PID 1 we have no shell, but should say why nothing happens any more.
     fn follow_a_stop(&mut self) {
         let Some(command) = self.command else { return };
-        // SAFETY: all zeros is a valid siginfo_t.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
-        let id = command.cast_unsigned();
-        // SAFETY: `info` is a siginfo_t for the kernel to fill.
-        let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) };
-        // SAFETY: waitid fills these fields; pid 0 says that nothing has stopped.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        if result < 0 || pid == 0 {
-            return;
-        }
-        self.is_stopped = info.si_code != libc::CLD_CONTINUED;
-        if !self.is_stopped {
-            return;
-        }
+        let Some(pause) = pause_of(command) else { return };
+        self.is_stopped = matches!(pause, Pause::Stopped(_));
+        let Pause::Stopped(status) = pause else { return };
         if self.is_init {
             log::info!("the command was stopped by {}; SIGCONT resumes it", signal::name(status));
             return;

@@ -3,7 +3,7 @@
 //! A pid stays in here exactly as long as the kernel cannot give it to someone else: from
 //! spawn until we wait for it. A group is signalled before its leader is buried; after
 //! that only while it is known to have kept members.
-#![allow(unsafe_code, reason = "waitid(2) with all that it can tell")]
+#![allow(unsafe_code, reason = "kill(2) with every signal there is")]
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,14 @@ use nix::errno::Errno;
 use super::poller::Poller;
 use super::spawn::{InFlight, Outcome};
 use super::table::{self, Entry};
-use crate::supervisor::{Event, Exit, InstanceId, Run, SpawnFailure, Stage};
+use super::wait::{Dead, bury, next_dead};
+use crate::supervisor::{Event, InstanceId, Run, SpawnFailure, Stage};
 
 /// The main process of a run, and what is left after it.
-pub(super) struct Process {
-    pub(super) run: Run,
+struct Process {
+    run: Run,
     /// Its pid, which is also its group and session.
-    pub(super) pid: i32,
+    pid: i32,
     /// Its main process is not buried yet.
     alive: bool,
     /// It has not yet been seen to execute its program.
@@ -46,12 +47,6 @@ pub(super) struct Processes {
     in_flight: usize,
     /// Children reaped that we did not start.
     pub(super) orphans: u64,
-}
-
-/// A child that ended, seen but not buried.
-struct Dead {
-    pid: i32,
-    exit: Exit,
 }
 
 impl Processes {
@@ -140,7 +135,7 @@ impl Processes {
         }
     }
 
-    /// Kills all that is left of a run; true if that was nothing.
+    /// Kills all that is left of a run; tells if there was nothing left of its tree.
     pub(super) fn kill(&mut self, run: Run) -> Option<Event> {
         let process = self.by_instance.get_mut(&run.instance)?;
         if process.run != run {
@@ -166,7 +161,7 @@ impl Processes {
             match self.by_pid.remove(&dead.pid) {
                 Some(id) => self.bury(id, &dead, poller, &mut tell),
                 None => {
-                    let _ = wait_for(dead.pid);
+                    bury(dead.pid);
                     if !other(dead.pid) {
                         self.orphans += 1;
                     }
@@ -184,7 +179,7 @@ impl Processes {
 
     fn bury(&mut self, id: InstanceId, dead: &Dead, poller: &Poller, tell: &mut impl FnMut(Event)) {
         let Some(process) = self.by_instance.get_mut(&id) else {
-            let _ = wait_for(dead.pid);
+            bury(dead.pid);
             return;
         };
         if process.whole_tree && !process.told {
@@ -193,7 +188,7 @@ impl Processes {
             let _ = process.signal_group(libc::SIGTERM);
             let _ = process.signal_group(libc::SIGCONT);
         }
-        let _ = wait_for(dead.pid);
+        bury(dead.pid);
         process.alive = false;
         let run = process.run;
         if let Some(in_flight) = process.in_flight.take() {
@@ -233,8 +228,8 @@ impl Processes {
 }
 
 impl Process {
-    /// To the group while it is certainly ours: its leader is not buried, or it is not
-    /// buried in a group that has been refilled under the same number.
+    /// To the group, while it is ours: until its leader is buried certainly, and from then
+    /// on as long as nobody else goes by that number.
     fn signal_group(&mut self, signal: i32) -> Result<(), Errno> {
         if !self.alive && send(self.pid, 0) != Err(Errno::ESRCH) {
             return Err(Errno::ESRCH);
@@ -282,42 +277,4 @@ pub(super) fn send(pid: i32, signal: i32) -> Result<(), Errno> {
 /// A failed start when there never was a process.
 pub(super) fn never_started(stage: Stage, errno: Errno) -> SpawnFailure {
     SpawnFailure { stage, errno: errno as i32 }
-}
-
-/// Sees one of the dead without burying it; `None`: there is none now.
-fn next_dead() -> Option<Dead> {
-    loop {
-        // SAFETY: all zeros is a valid siginfo_t.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        // SAFETY: `info` is a siginfo_t for the kernel to fill.
-        let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
-        if result < 0 {
-            match Errno::last() {
-                Errno::EINTR => continue,
-                _ => return None, // ECHILD: nobody at all
-            }
-        }
-        // SAFETY: waitid fills these fields; pid 0 says that nobody was dead.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        if pid == 0 {
-            return None;
-        }
-        let exit = match info.si_code {
-            libc::CLD_EXITED => Exit::Code(status),
-            code => Exit::Signal { signal: status, core: code == libc::CLD_DUMPED, oom: false },
-        };
-        return Some(Dead { pid, exit });
-    }
-}
-
-/// Buries one child that is known to be dead or about to die.
-fn wait_for(pid: i32) -> Result<(), Errno> {
-    loop {
-        // SAFETY: a null status pointer is allowed.
-        match Errno::result(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(drop),
-        }
-    }
 }

@@ -15,9 +15,11 @@ use std::ffi::{CStr, CString};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::prctl;
 use nix::unistd::pipe2;
 
 use super::poller::Poller;
@@ -106,6 +108,33 @@ pub(super) struct InFlight {
     _pointers: [Vec<*const u8>; 4],
     _nofile: Option<Box<libc::rlimit64>>,
     _listen_pid: Option<Box<[u8]>>,
+    _shared: Shared,
+}
+
+/// While one of these lives a child shares our memory, and nothing may dump it: before
+/// Linux 5.16 a core dump killed everyone who shared the memory.
+struct Shared;
+
+/// How many there are, and whether our memory could be dumped before the first.
+static SHARED: AtomicUsize = AtomicUsize::new(0);
+static DUMPABLE: AtomicBool = AtomicBool::new(false);
+
+impl Shared {
+    fn begin() -> Self {
+        if SHARED.fetch_add(1, Ordering::Relaxed) == 0 {
+            DUMPABLE.store(prctl::get_dumpable().unwrap_or(false), Ordering::Relaxed);
+            let _ = prctl::set_dumpable(false);
+        }
+        Self
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if SHARED.fetch_sub(1, Ordering::Relaxed) == 1 && DUMPABLE.load(Ordering::Relaxed) {
+            let _ = prctl::set_dumpable(true);
+        }
+    }
 }
 
 /// What the status pipe carries: a stage and an errno.
@@ -220,6 +249,7 @@ pub(super) fn spawn(plan: Plan) -> Result<(i32, InFlight), SpawnFailure> {
     // SAFETY: one past the end of the allocation, 16-byte aligned, as a descending stack wants it.
     let top = unsafe { stack.as_mut_ptr().add(stack.len()) };
     let flags = libc::CLONE_VM | libc::SIGCHLD;
+    let shared = Shared::begin();
     // SAFETY: `child` never returns and makes bare system calls only. It runs on `stack`,
     // which nobody else uses, and reads `orders` and what hangs on it; all of that goes
     // into `InFlight` below, which lives until the child has left our memory. All signals
@@ -247,6 +277,7 @@ pub(super) fn spawn(plan: Plan) -> Result<(i32, InFlight), SpawnFailure> {
             _pointers: [envp, candidates, argv, shell_argv],
             _nofile: nofile,
             _listen_pid: listen_pid,
+            _shared: shared,
         },
     ))
 }

@@ -447,6 +447,15 @@ pub fn full_pipe() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     (read, write)
 }
 
+/// Outputs that take nothing, by name: a full pipe, one whose reader is gone, a full device.
+/// Keep the first; without it the full pipe would be one whose reader is gone.
+pub fn bad_outputs() -> (std::os::fd::OwnedFd, [(&'static str, std::process::Stdio); 3]) {
+    let (reader, full) = full_pipe();
+    let gone = nix::unistd::pipe().unwrap().1;
+    let device = fs::File::options().write(true).open("/dev/full").unwrap();
+    (reader, [("full", full.into()), ("gone", gone.into()), ("device", device.into())])
+}
+
 /// What one run of a command came to.
 #[derive(Debug)]
 pub struct Outcome {
